@@ -1,0 +1,1 @@
+"""Who answers: the contract, and one folder (or file) a backend."""
