@@ -1,0 +1,177 @@
+"""About itself and this project."""
+
+from __future__ import annotations
+
+from ..scene import Reply, Scene, Slots, say
+from .skill import Skill
+
+OFFER = "the time, sums, unit conversions, timers and reminders, counting, spelling, dice, jokes and stories"
+
+
+def about_self(scene: Scene, slots: Slots) -> Reply:
+    name = scene.persona.name
+    return say(
+        scene.one_of(
+            f"I'm {name}, a small voice assistant. I run entirely on this computer, and I listen while I speak.",
+            f"I'm {name}, the little model inside duologue. No cloud and no big network, just a few skills.",
+            f"A small program called {name}. I hear you, I think briefly, and I answer. You can interrupt me.",
+        )
+    )
+
+
+def own_name(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of(f"My name is {scene.persona.name}.", f"I'm {scene.persona.name}."))
+
+
+def maker(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        "I was made by the developers of duologue, out of open parts: "
+        "a voice detector, a speech recogniser, a set of skills, and a synthesizer."
+    )
+
+
+def project(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        "Duologue is an open runtime for talking with speech models. Both sides may talk at once, "
+        "either may start, and either may be interrupted. A duologue is a conversation between two."
+    )
+
+
+def models(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        "Right now you are talking with pocket, the small model that comes with duologue. "
+        "Duologue is built so that larger published speech models can take its place."
+    )
+
+
+def abilities(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        scene.one_of(
+            f"I can help with {OFFER}. For example, say: set a timer for ten minutes.",
+            f"Quite a few small things: {OFFER}. Try: what is seven times eight?",
+            f"Ask me about {OFFER}. You could say: tell me a story.",
+        )
+    )
+
+
+def privacy(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        "I work on the machine that runs duologue, without any outside service. "
+        "What you tell me is forgotten when our conversation ends."
+    )
+
+
+SKILLS = (
+    Skill("about_self", """
+        who are you
+        what are you
+        tell me about yourself
+        tell me [something|more] about you
+        are you a robot
+        are you a (machine|computer|program)
+        are you (human|real|alive)
+        are you a (person|real person|human being)
+        introduce yourself
+        who am i (talking|speaking) to
+        what kind of (robot|machine|assistant) are you
+        describe yourself
+        am i talking to a (machine|robot|computer)
+        how do you work
+        how old are you
+    """, about_self, "question"),
+    Skill("own_name", """
+        what is your name
+        what are you called
+        do you have a name
+        tell me your name
+        what should i call you
+        what can i call you
+        who is this
+        say your name
+        how are you called
+        may i ask your name
+        what do people call you
+        what do i call you
+        your name please
+    """, own_name, "question"),
+    Skill("maker", """
+        who made you
+        who (built|created|wrote) you
+        who is your (maker|creator)
+        who are your (makers|creators|developers)
+        who programmed you
+        where (do|did) you come from
+        where are you from
+        who invented you
+        who designed you
+        how were you made
+        what are you made of
+        who do you belong to
+        who owns you
+    """, maker, "question"),
+    Skill("project", """
+        what is duologue
+        tell me about duologue
+        what is this project
+        what is this [program|software]
+        explain duologue
+        what does duologue do
+        what does duologue mean
+        tell me about this project
+        what is a duologue
+        how does duologue work
+        what is duologue for
+        what is the duologue project
+        what is this project about
+    """, project, "question"),
+    Skill("models", """
+        which model are you
+        what model are you
+        which models can you run
+        what model is this
+        which model is (running|this)
+        which speech models do you (know|support)
+        what models are there
+        list the models
+        what other models are there
+        which language model are you
+        which model am i talking to
+        what model am i talking to
+        can you run other models
+    """, models, "question"),
+    Skill("abilities", """
+        what can you do
+        help
+        help me
+        i need help
+        what do you do
+        what can i (ask|say)
+        what can i ask you
+        what can i say to you
+        what are you able to do
+        what are your skills
+        tell me what you can do
+        what do you know
+        how can you help me
+        what can you help me with
+        give me some (examples|help)
+        what are you good at
+        how can i use you
+        what else can you do
+    """, abilities, "question", weight=1.2),
+    Skill("privacy", """
+        are you listening
+        are you recording me
+        are you recording this
+        do you record me
+        do you keep what i say
+        do you store my data
+        where does my voice go
+        who can hear me
+        is this private
+        are you online
+        do you need the internet
+        are you connected to the internet
+        do you send my voice anywhere
+    """, privacy, "question", weight=0.6),
+)  # fmt: skip

@@ -1,0 +1,207 @@
+"""Talk about the talk: again, go on, stop, louder."""
+
+from __future__ import annotations
+
+from ..scene import Pending, Reply, Scene, Slots, say
+from .skill import Skill
+
+
+def say_again(scene: Scene, slots: Slots) -> Reply:
+    last = scene.state.last
+    text = last.heard(min(scene.state.last_heard or 2000, 2000)) if last else ""
+    if last is None or not text.strip():
+        return say("I have not said anything yet.")
+    return Reply(last)
+
+
+def repeat_after(scene: Scene, slots: Slots) -> Reply:
+    if "phrase" not in slots:
+        return say("What should I say?", pending=Pending("repeat_after", slots, (("phrase", "phrase"),)))
+    phrase = str(slots["phrase"])
+    return say(phrase[0].upper() + phrase[1:] + ".")
+
+
+def go_on(scene: Scene, slots: Slots) -> Reply:
+    rest = scene.state.telling
+    if rest is None:
+        return say(scene.one_of("There is nothing to go on with. Shall I tell you a story?", "I had finished. What next?"))
+    return Reply(rest, resumable=True)
+
+
+def stop(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("Okay.", "All right.", "Sure."))
+
+
+def wait(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("Sure, take your time.", "Okay, I'm waiting.", "No hurry."))
+
+
+def voice(scene: Scene, slots: Slots) -> Reply:
+    how = slots.get("how")
+    if how in ("louder", "quieter"):
+        return say(f"I can't change the volume myself. Please turn your speaker {'up' if how == 'louder' else 'down'}.")
+    if how in ("faster", "slower"):
+        return say(f"How fast I talk is the speed in the session's voice settings. Set it {'higher' if how == 'faster' else 'lower'}, "
+                   f"and I will talk {how}.")  # fmt: skip
+    return say("My voice can be changed in the session's voice settings.")
+
+
+def beyond(scene: Scene, slots: Slots) -> Reply:
+    topic = str(slots.get("topic", ""))
+    why = {
+        "weather": "I can't know the weather, because I have no connection to the internet.",
+        "news": "I have no news, because I am not connected to the internet.",
+        "music": "I can't play music, but I could tell you a story.",
+        "lights": "I can't switch anything in the house. I only talk.",
+        "phone": "I can't make calls or send messages.",
+        "search": "I can't look things up. I only know what is built into me.",
+        "sing": "I can't sing, and you would not want me to. How about a joke?",
+    }
+    return say(why[topic])
+
+
+SKILLS = (
+    Skill("say_again", """
+        say that again
+        repeat that
+        say it again
+        can you repeat that
+        what did you say
+        come again
+        what was that
+        i did not hear you
+        i did not hear that
+        pardon
+        i did not understand [that]
+        repeat please
+        once more
+        one more time
+        again please
+        what did you just say
+        could you say that once more
+        say that one more time
+        i did not get that
+        repeat what you said
+    """, say_again, "request", weight=1.3),
+    Skill("repeat_after", """
+        repeat after me {phrase}
+        say after me {phrase}
+        say the words {phrase}
+        repeat the words {phrase}
+        repeat the sentence {phrase}
+        say the sentence {phrase}
+        repeat this {phrase}
+        say this {phrase}
+        repeat these words {phrase}
+        say exactly {phrase}
+        say the following {phrase}
+        repeat the following {phrase}
+        say out loud {phrase}
+    """, repeat_after, weight=1.5),
+    Skill("go_on", """
+        go on
+        continue
+        keep going
+        carry on
+        go ahead
+        go on with the story
+        continue the story
+        please go on
+        what happened next
+        and then
+        what happens next
+        keep talking
+        please continue
+        finish the story
+        go on please
+        tell me the rest
+        keep telling the story
+        resume
+    """, go_on, weight=1.3),
+    Skill("stop", """
+        stop
+        stop it
+        stop talking
+        be quiet
+        quiet
+        never mind
+        that is enough
+        enough
+        shut up
+        stop please
+        please stop
+        silence
+        please be quiet
+        okay stop
+        stop now
+        stop that
+        forget it
+        no stop
+        no more
+        cancel that
+        stop the story
+        stop counting
+    """, stop, "exclamation", weight=1.5),
+    Skill("wait", """
+        wait
+        wait a moment
+        wait a minute
+        just a moment
+        one moment
+        hold on
+        hang on
+        one moment please
+        give me a moment
+        wait a second
+        hold on a second
+        let me think
+        please wait
+    """, wait, "exclamation", chat=True),
+    Skill("voice", """
+        speak (louder|up) @how=louder
+        louder please @how=louder
+        talk louder @how=louder
+        turn up the volume @how=louder
+        turn the volume up @how=louder
+        speak quieter @how=quieter
+        be (quieter|softer) @how=quieter
+        speak more quietly @how=quieter
+        turn down the volume @how=quieter
+        turn the volume down @how=quieter
+        speak slower @how=slower
+        speak more slowly @how=slower
+        slow down @how=slower
+        talk slower @how=slower
+        you are too (quiet|soft) @how=louder
+        you are too loud @how=quieter
+        you talk too fast @how=slower
+        you are too fast @how=slower
+        speak faster @how=faster
+        talk faster @how=faster
+        change your voice @how=other
+        use another voice @how=other
+    """, voice),
+    Skill("beyond", """
+        what is the weather [like] [today] @topic=weather
+        how is the weather [today] @topic=weather
+        will it rain [today|tomorrow] @topic=weather
+        what is the weather forecast @topic=weather
+        is it cold outside @topic=weather
+        what is in the news [today] @topic=news
+        tell me the news @topic=news
+        read me the news @topic=news
+        play [some] music @topic=music
+        play a song @topic=music
+        turn on the light @topic=lights
+        turn off the light @topic=lights
+        turn the lights (on|off) @topic=lights
+        switch on the lights @topic=lights
+        send a message @topic=phone
+        make a phone call @topic=phone
+        search the internet @topic=search
+        look it up on the internet @topic=search
+        sing a song @topic=sing
+        sing me a song @topic=sing
+        sing something @topic=sing
+    """, beyond),
+)  # fmt: skip

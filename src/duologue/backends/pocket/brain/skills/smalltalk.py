@@ -1,0 +1,321 @@
+"""Small talk: the words that keep two people company."""
+
+from __future__ import annotations
+
+from ..scene import Reply, Scene, Slots, say
+from .skill import Skill
+
+
+def _named(scene: Scene) -> str:
+    name = scene.state.facts.get("name")
+    return f", {name.title()}" if name else ""
+
+
+def hello(scene: Scene, slots: Slots) -> Reply:
+    hour, you = scene.now.hour, _named(scene)
+    part = "Good morning" if 4 <= hour < 12 else "Good afternoon" if hour < 18 else "Good evening"
+    if hour < 4:
+        part = "Hello"
+    return say(
+        scene.one_of(
+            f"Hello{you}! What can I do for you?", f"Hi{you}! Nice to hear you.", f"{part}{you}! How can I help?"
+        )
+    )
+
+
+def how_are_you(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        scene.one_of(
+            "I'm well, thank you. How are you?",
+            "Very well, thanks for asking. And you?",
+            "All my parts are working, so I'm happy. How are you doing?",
+        )
+    )
+
+
+def feeling_well(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("I'm glad to hear that.", "That's good to hear!", "Lovely. What can I do for you?"))
+
+
+def feeling_low(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        scene.one_of(
+            "I'm sorry to hear that. Would a story or a joke help a little?",
+            "Oh, that's a pity. I could tell you a joke, if you like.",
+            "I'm sorry. Take it easy. I can tell you a story if you want some company.",
+        )
+    )
+
+
+def thanks(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("You're welcome!", "My pleasure.", "Any time.", "Happy to help."))
+
+
+def goodbye(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of(f"Goodbye{_named(scene)}!", "Bye! Talk to you soon.", "See you later!"))
+
+
+def yes(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("Good. What would you like?", "Great. Tell me what to do.", "All right. I'm listening."))
+
+
+def no(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("All right.", "Okay, no problem.", "Fine. Just tell me if you need something."))
+
+
+def okay(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("Good.", "Okay. Anything else?", "All right."))
+
+
+def compliment(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("Thank you, that's kind!", "Oh, thank you!", "That makes me happy, thank you."))
+
+
+def complaint(scene: Scene, slots: Slots) -> Reply:
+    return say(
+        scene.one_of(
+            "I'm sorry. I'm only a small program. Could you put it another way?",
+            "Sorry about that. Tell me again, and I'll try to do better.",
+            "I'm sorry, I make mistakes. Please say it once more.",
+        )
+    )
+
+
+def apology(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("No problem at all.", "That's all right.", "Don't worry about it."))
+
+
+def presence(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("Yes, I can hear you.", "I'm here, and I'm listening.", "Yes, loud and clear."))
+
+
+def affection(scene: Scene, slots: Slots) -> Reply:
+    return say(scene.one_of("That's very sweet of you.", "I like talking with you too.", "How nice of you to say."))
+
+
+SKILLS = (
+    Skill("hello", """
+        hello
+        hello there
+        hey there
+        hey
+        hello duologue
+        hello pocket
+        good morning
+        good afternoon
+        good evening
+        greetings
+        nice to meet you
+        pleased to meet you
+        hello again
+        hi there
+        hi
+        hello everybody
+        hello my friend
+    """, hello, "exclamation"),
+    Skill("how_are_you", """
+        how are you
+        how are you [doing] today
+        how are you doing
+        how do you do
+        how do you feel
+        how are you feeling
+        how is it going
+        how are things
+        are you okay
+        are you well
+        how is your day
+        how was your day
+        what is up
+        hello how are you
+        is everything okay
+    """, how_are_you, "exclamation"),
+    Skill("feeling_well", """
+        i am (fine|good|great|well|okay)
+        i am (fine|good|well) thank you
+        i am doing (well|fine|great)
+        i feel (good|great)
+        i am very well
+        very well thank you
+        not bad
+        i am happy
+        i am (fine|good) and you
+        i am feeling (good|great|fine)
+        pretty good
+        i am doing very well
+    """, feeling_well, "statement", chat=True),
+    Skill("feeling_low", """
+        i am (sad|tired|bored|lonely|sick)
+        i am so (bored|tired|sad)
+        i am not (well|good|happy)
+        i feel (bad|sad|sick|lonely)
+        i am not feeling well
+        i am feeling (sad|bad|lonely)
+        i am bored
+        i do not feel well
+        i had a bad day
+        not so good
+        cheer me up
+        i am very (tired|sad)
+    """, feeling_low, "statement", chat=True),
+    Skill("thanks", """
+        thank you
+        thanks
+        thank you very much
+        thanks a lot
+        many thanks
+        thank you so much
+        thanks for (that|your help)
+        thank you for (your help|that)
+        great thanks
+        okay thank you
+        that was helpful thank you
+        thank you my friend
+    """, thanks, "exclamation", chat=True),
+    Skill("goodbye", """
+        goodbye
+        bye
+        bye bye
+        good night
+        see you [later|soon|tomorrow]
+        see you
+        i have to go
+        i am leaving [now]
+        talk to you later
+        have a (nice|good) day
+        that is all for today
+        until next time
+        goodbye for now
+        i must go now
+        have a good (night|evening)
+    """, goodbye, "exclamation", chat=True),
+    Skill("yes", """
+        yes
+        yes please
+        sure
+        of course
+        yes i do
+        yes i would
+        yes that is right
+        certainly
+        absolutely
+        yes of course
+        that is right
+        please do
+        i would like that
+    """, yes, "exclamation", chat=True, weight=0.7),
+    Skill("no", """
+        no
+        no thank you
+        no thanks
+        not now
+        not really
+        i do not think so
+        no i do not
+        no that is wrong
+        not at the moment
+        no not that
+        of course not
+        rather not
+        not today
+    """, no, "exclamation", chat=True, weight=0.7),
+    Skill("okay", """
+        okay
+        all right
+        right
+        i see
+        good
+        great
+        fine
+        very good
+        okay good
+        that is fine
+        i understand
+        sounds good
+        that is good
+        perfect
+        nice
+        cool
+        wonderful
+    """, okay, "exclamation", chat=True, weight=0.7),
+    Skill("compliment", """
+        you are (great|good|wonderful|funny|clever|smart|nice|sweet)
+        you are very (good|nice|clever|funny|helpful)
+        you are the best
+        well done
+        good job
+        i like you
+        i like your voice
+        you have a nice voice
+        that was (great|funny|nice|wonderful)
+        that is (funny|great|very nice)
+        that was a good (joke|story|answer)
+        good robot
+        you did well
+        you are so smart
+        i like talking to you
+    """, compliment, "statement", chat=True),
+    Skill("complaint", """
+        that is wrong
+        that was wrong
+        you are wrong
+        you are (stupid|bad|useless|boring|annoying)
+        that is not (right|what i said|what i asked|true)
+        you did not understand [me]
+        you do not understand me
+        i did not say that
+        i did not ask for that
+        you made a mistake
+        that was not funny
+        that was a bad (joke|answer)
+        this does not work
+        you are not listening
+        that is not what i meant
+    """, complaint, "statement", chat=True),
+    Skill("apology", """
+        sorry
+        i am sorry
+        i am so sorry
+        sorry about that
+        my mistake
+        excuse me
+        pardon me
+        i apologize
+        forgive me
+        my fault
+        i did not mean that
+        i am sorry about that
+        sorry my mistake
+    """, apology, "exclamation", chat=True),
+    Skill("presence", """
+        can you hear me
+        are you there
+        do you hear me
+        are you still there
+        is anybody there
+        is anyone there
+        do you understand me
+        can you understand me
+        are you awake
+        hello are you there
+        testing one two three
+        testing
+        is this working
+        are you still listening
+        does this work
+    """, presence, "question"),
+    Skill("affection", """
+        i love you
+        do you love me
+        do you like me
+        are you my friend
+        will you be my friend
+        you are my friend
+        do you like people
+        do you like talking to me
+        do you have feelings
+        are you happy
+        do you have friends
+        will you marry me
+    """, affection, "question", weight=0.6),
+)  # fmt: skip

@@ -1,0 +1,35 @@
+"""Spelling."""
+
+from __future__ import annotations
+
+from ..scene import Pending, Reply, Scene, Slots, say
+from .skill import Skill
+
+
+def spell(scene: Scene, slots: Slots) -> Reply:
+    word = str(slots.get("word", ""))
+    letters = [letter.upper() for letter in word if letter.isalnum()]
+    if not letters:
+        return say("Which word should I spell?", pending=Pending("spell", slots, (("word", "word"),)))
+    return say(f"{word.capitalize()} is spelled {', '.join(letters)}.")
+
+
+SKILLS = (
+    Skill("spell", """
+        spell {word}
+        spell the word {word}
+        how do you spell {word}
+        how is {word} spelled
+        how do i spell {word}
+        how do you write {word}
+        how do i write {word}
+        how is the word {word} spelled
+        what is the spelling of {word}
+        tell me how to spell {word}
+        tell me the spelling of {word}
+        give me the letters of {word}
+        how would you spell {word}
+        spell out {word}
+        what are the letters of {word}
+    """, spell, "question", weight=1.6),
+)  # fmt: skip

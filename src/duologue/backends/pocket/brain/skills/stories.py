@@ -1,0 +1,94 @@
+"""Stories and jokes, from two plain text files beside this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ..scene import Reply, Scene, Slots, say, told, unheard
+from .skill import Skill
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    topic: str
+    title: str
+    text: str
+
+
+@cache
+def stories() -> tuple[Story, ...]:
+    """All stories. In the file each begins with a line ``# topic: title``."""
+    found = []
+    for block in _read("stories.txt").split("\n# ")[1:]:
+        heading, _, text = block.partition("\n")
+        topic, _, title = heading.partition(": ")
+        found.append(Story(topic, title.strip(), " ".join(text.split())))
+    return tuple(found)
+
+
+@cache
+def jokes() -> tuple[str, ...]:
+    """All jokes, one a line."""
+    return tuple(line for line in _read("jokes.txt").splitlines() if line and not line.startswith("#"))
+
+
+def _read(name: str) -> str:
+    return "\n" + files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def tell_story(scene: Scene, slots: Slots) -> Reply:
+    titles = tuple(story.title for story in stories() if slots.get("topic") in (None, story.topic))
+    title = unheard(scene, titles)
+    story = next(each for each in stories() if each.title == title)
+    return say(f"{story.title}. {story.text}", told(title), resumable=True)
+
+
+def tell_joke(scene: Scene, slots: Slots) -> Reply:
+    joke = unheard(scene, jokes())
+    return say(joke, told(joke))
+
+
+SKILLS = (
+    Skill("story", """
+        tell me a story
+        tell a story
+        read me a story
+        i want to hear a story
+        i would like to hear a story
+        tell me another story
+        tell me a story about {topic}
+        tell a story about {topic}
+        a story please
+        tell me a bedtime story
+        do you know a story
+        do you know any stories
+        tell me something nice
+        tell us a story
+        tell me the story of {topic}
+        i want a story about {topic}
+        give me a story
+        tell me a long story
+        tell me a short story
+        do you know a story about {topic}
+    """, tell_story, weight=1.8),
+    Skill("joke", """
+        tell me a joke
+        tell a joke
+        tell me another joke
+        do you know a joke
+        do you know any jokes
+        make me laugh
+        say something funny
+        another joke please
+        tell me something funny
+        i want to hear a joke
+        give me a joke
+        tell us a joke
+        one more joke
+        do you have a joke for me
+        be funny
+        tell me a good joke
+    """, tell_joke, weight=1.5),
+)  # fmt: skip

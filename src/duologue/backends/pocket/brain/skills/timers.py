@@ -1,0 +1,269 @@
+"""Timers, alarms and reminders: what it will speak about first, when due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from ..numbers import cardinal
+from ..scene import Effect, Pending, Reply, Scene, Slots, State, Timer, say
+from ..times import next_at, say_clock, say_duration
+from .person import turned
+from .skill import Skill
+
+_WHEN: Final = (("duration", "duration"), ("clock", "clock"))
+LONGEST = timedelta(days=366)
+
+
+def _start(kind: str, due: datetime, label: str, seconds: int | None) -> Effect:
+    def effect(state: State) -> State:
+        timer = Timer(f"{kind}-{state.tokens + 1}", kind, due, label, seconds)
+        return replace(state, timers=(*state.timers, timer), tokens=state.tokens + 1)
+
+    return effect
+
+
+def _called(label: str) -> str:
+    return f" for the {label}" if label else ""
+
+
+def set_timer(scene: Scene, slots: Slots) -> Reply:
+    if "duration" not in slots:
+        return say(
+            scene.one_of("A timer for how long?", "For how long should I set it?"),
+            pending=Pending("timer", slots, (("duration", "duration"),)),
+        )
+    seconds, label = int(slots["duration"]), str(slots.get("label", ""))
+    if not 0 < seconds <= LONGEST.total_seconds():
+        return say("A timer can run from one second to one year. How long should it be?",
+                   pending=Pending("timer", {k: v for k, v in slots.items() if k != "duration"}, _WHEN[:1]))  # fmt: skip
+    effect = _start("timer", scene.now + timedelta(seconds=seconds), label, seconds)
+    length = say_duration(seconds)
+    return say(
+        scene.one_of(
+            f"Timer{_called(label)} set for {length}.",
+            f"{length.capitalize()}{_called(label)}, starting now.",
+            f"Okay, {length}{_called(label)}. I'll tell you when it's over.",
+        ),
+        effect,
+    )
+
+
+def set_alarm(scene: Scene, slots: Slots) -> Reply:
+    if "clock" not in slots:
+        return say("For what time should I set the alarm?", pending=Pending("alarm", slots, (("clock", "clock"),)))
+    due = next_at(str(slots["clock"]), scene.now)
+    return say(f"Okay, the alarm is set for {_moment(scene, due)}.", _start("alarm", due, "", None))
+
+
+def _moment(scene: Scene, due: datetime) -> str:
+    return say_clock(due) + (" tomorrow" if due.date() == scene.now.date() + timedelta(days=1) else "")
+
+
+def remind(scene: Scene, slots: Slots) -> Reply:
+    task = str(slots.get("task", ""))
+    if "duration" not in slots and "clock" not in slots:
+        return say(
+            scene.one_of("When should I remind you?", "Sure. At what time, or in how many minutes?"),
+            pending=Pending("reminder", slots, _WHEN),
+        )
+    if "duration" in slots and not 0 < int(slots["duration"]) <= LONGEST.total_seconds():
+        return say("That is too far away for me. When should I remind you?",
+                   pending=Pending("reminder", {k: v for k, v in slots.items() if k != "duration"}, _WHEN))  # fmt: skip
+    if not task and not slots.get("anything"):
+        asked = {**slots, "anything": "yes"}
+        return say("What should I remind you of?", pending=Pending("reminder", asked, (("task", "task"),)))
+    if "duration" in slots:
+        seconds: int | None = int(slots["duration"])
+        due = scene.now + timedelta(seconds=int(slots["duration"]))
+        when = f"in {say_duration(int(slots['duration']))}"
+    else:
+        seconds, due = None, next_at(str(slots["clock"]), scene.now)
+        when = f"at {_moment(scene, due)}"
+    what = f" to {turned(task)}" if task else ""
+    return say(f"Okay, I'll remind you{what} {when}.", _start("reminder", due, task, seconds))
+
+
+def remaining(scene: Scene, slots: Slots) -> Reply:
+    timers = sorted(scene.state.timers, key=lambda timer: timer.due)
+    if not timers:
+        return say("There is no timer, alarm or reminder set.")
+    chosen = [timer for timer in timers if timer.label == slots.get("label")] or timers
+    kind = slots.get("kind")
+    chosen = [timer for timer in chosen if timer.kind == kind] or chosen
+    told = [f"{_named(timer)} {_left(scene, timer)}" for timer in chosen[:4]]
+    more = f" And {cardinal(len(chosen) - 4)} more." if len(chosen) > 4 else ""
+    return say(". ".join(each[0].upper() + each[1:] for each in told) + "." + more)
+
+
+def _named(timer: Timer) -> str:
+    if timer.kind == "reminder":
+        return f"the reminder to {turned(timer.label)}" if timer.label else "the reminder"
+    return f"the {timer.label} {timer.kind}" if timer.label else f"the {timer.kind}"
+
+
+def _left(scene: Scene, timer: Timer) -> str:
+    if timer.kind == "alarm":
+        return f"is set for {_moment(scene, timer.due)}"
+    left = (timer.due - scene.now).total_seconds()
+    return f"has {say_duration(left)} left" if left >= 1 else "is due now"
+
+
+def cancel(scene: Scene, slots: Slots) -> Reply:
+    kind, timers = slots.get("kind"), scene.state.timers
+    chosen = [timer for timer in timers if kind in (None, timer.kind)]
+    if "label" in slots:
+        chosen = [timer for timer in chosen if timer.label == slots["label"]]
+    if "duration" in slots:
+        chosen = [timer for timer in chosen if timer.seconds == slots["duration"]]
+    if not chosen:
+        return say(f"There is no such {kind or 'timer'} to cancel." if timers else f"There is no {kind or 'timer'} set.")
+    if slots.get("extent") != "all":
+        chosen = chosen[-1:]
+    tokens = {timer.token for timer in chosen}
+
+    def effect(state: State) -> State:
+        return replace(state, timers=tuple(timer for timer in state.timers if timer.token not in tokens))
+
+    what = f"{_named(chosen[0])} is" if len(chosen) == 1 else f"all {cardinal(len(chosen))} are"
+    return say(f"Okay, {what} cancelled.", effect)
+
+
+def due(scene: Scene, timer: Timer) -> Reply:
+    """What it says of its own accord when ``timer`` is due."""
+
+    def effect(state: State) -> State:
+        return replace(state, timers=tuple(other for other in state.timers if other.token != timer.token))
+
+    if timer.kind == "reminder":
+        text = f"This is your reminder to {turned(timer.label)}." if timer.label else "Here is the reminder you asked for."
+    elif timer.kind == "alarm":
+        text = f"Good {'morning' if 4 <= scene.now.hour < 12 else 'day'}! It is {say_clock(timer.due)}. Your alarm is due."
+    else:
+        length = f"{say_duration(timer.seconds)} are" if timer.seconds else "The time is"
+        text = f"Your {timer.label} timer is done." if timer.label else f"Time's up! The {length} over."
+        if timer.seconds and not timer.label:
+            single = say_duration(timer.seconds).startswith("one ") and " and " not in say_duration(timer.seconds)
+            text = f"Time's up! {say_duration(timer.seconds).capitalize()} {'is' if single else 'are'} over."
+    return say(text, effect)
+
+
+SKILLS = (
+    Skill("timer", """
+        set a timer for {duration}
+        set a timer to {duration}
+        set a {duration} timer
+        start a timer for {duration}
+        start a {duration} timer
+        make a timer for {duration}
+        set the timer for {duration}
+        timer for {duration}
+        {duration} timer
+        set a timer
+        start a timer
+        set a {label} timer for {duration}
+        set a timer for {duration} for the {label}
+        start a {label} timer for {duration}
+        set a timer called {label} for {duration}
+        tell me when {duration} are over
+        tell me when {duration} have passed
+        wake me [up] in {duration}
+        count down {duration}
+        set an alarm in {duration}
+        i need a timer for {duration}
+        give me a timer for {duration}
+        set another timer for {duration}
+        put {duration} on the timer
+        let me know in {duration}
+    """, set_timer, weight=4.0),
+    Skill("alarm", """
+        set an alarm for {clock}
+        set an alarm at {clock}
+        set the alarm for {clock}
+        set the alarm to {clock}
+        wake me [up] at {clock}
+        set an alarm
+        i need an alarm for {clock}
+        make an alarm for {clock}
+        alarm for {clock}
+        alarm at {clock}
+        i want to get up at {clock}
+        i have to wake up at {clock}
+        get me up at {clock}
+        put the alarm on {clock}
+        start an alarm for {clock}
+    """, set_alarm, weight=2.5),
+    Skill("reminder", """
+        remind me to {task} in {duration}
+        remind me in {duration} to {task}
+        in {duration} remind me to {task}
+        remind me to {task} at {clock}
+        remind me at {clock} to {task}
+        remind me to {task}
+        remind me in {duration} @anything=yes
+        remind me at {clock} @anything=yes
+        set a reminder for {clock} to {task}
+        set a reminder to {task} in {duration}
+        set a reminder to {task} at {clock}
+        set a reminder in {duration} to {task}
+        set a reminder
+        do not let me forget to {task}
+        tell me in {duration} to {task}
+        tell me to {task} in {duration}
+        tell me to {task} at {clock}
+        tell me at {clock} to {task}
+        i have to {task} in {duration} remind me
+        make a reminder to {task}
+        create a reminder to {task} at {clock}
+        i need a reminder to {task} in {duration}
+    """, remind, weight=4.0),
+    Skill("remaining", """
+        how much time is left
+        how much time is left on the timer @kind=timer
+        how long is left on the timer @kind=timer
+        how much longer
+        how long does the timer have left @kind=timer
+        how much time is left on the {label} timer
+        what timers are running @kind=timer
+        which timers are set @kind=timer
+        is there a timer running @kind=timer
+        when is my alarm @kind=alarm
+        what alarms are set @kind=alarm
+        what reminders do i have @kind=reminder
+        list my (timers|alarms|reminders)
+        check the timer @kind=timer
+        how many minutes are left
+        how many timers are running @kind=timer
+        how much time do i have left
+        when does the timer end @kind=timer
+        when does the timer go off @kind=timer
+        how much longer on the timer @kind=timer
+    """, remaining, "question", weight=1.6),
+    Skill("cancel", """
+        cancel the timer @kind=timer
+        cancel the alarm @kind=alarm
+        cancel the reminder @kind=reminder
+        stop the timer @kind=timer
+        stop the alarm @kind=alarm
+        delete the timer @kind=timer
+        delete the alarm @kind=alarm
+        delete the reminder @kind=reminder
+        turn off the alarm @kind=alarm
+        turn off the timer @kind=timer
+        turn the alarm off @kind=alarm
+        cancel all timers @kind=timer @extent=all
+        cancel all alarms @kind=alarm @extent=all
+        cancel all reminders @kind=reminder @extent=all
+        cancel my (timer|timers) @kind=timer
+        cancel my alarm @kind=alarm
+        delete all [my] timers @kind=timer @extent=all
+        cancel the {label} timer @kind=timer
+        stop the {label} timer @kind=timer
+        cancel the {duration} timer @kind=timer
+        cancel everything @extent=all
+        remove the timer @kind=timer
+        i do not need the timer [any more] @kind=timer
+        i do not need the alarm [any more] @kind=alarm
+    """, cancel, weight=2.0),
+)  # fmt: skip

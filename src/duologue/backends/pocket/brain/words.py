@@ -1,0 +1,158 @@
+"""From what was said or written to plain words: lowercase, no punctuation, one spelling, no contractions.
+
+Everything in the brain that compares words compares these. Numbers written as digits stay digits
+(``numbers.read`` takes both), symbols become the words people say for them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+Words: TypeAlias = tuple[str, ...]
+
+_CONTRACTIONS: Final = {
+    "can't": "can not", "cannot": "can not", "won't": "will not", "shan't": "shall not", "let's": "let us",
+    "what's": "what is", "who's": "who is", "where's": "where is", "how's": "how is", "that's": "that is",
+    "it's": "it is", "there's": "there is", "here's": "here is", "when's": "when is", "he's": "he is",
+    "she's": "she is", "whats": "what is", "dont": "do not", "im": "i am", "gonna": "going to",
+    "wanna": "want to", "gimme": "give me", "lemme": "let me", "ok": "okay", "thankyou": "thank you",
+}  # fmt: skip
+_ENDINGS: Final = {"n't": " not", "'re": " are", "'ve": " have", "'ll": " will", "'d": " would", "'m": " am"}
+
+_SPELLINGS: Final = {
+    "color": "colour", "colors": "colours", "favorite": "favourite", "kilometer": "kilometre",
+    "kilometers": "kilometres", "meter": "metre", "meters": "metres", "centimeter": "centimetre",
+    "centimeters": "centimetres", "millimeter": "millimetre", "millimeters": "millimetres",
+    "litre": "liter", "litres": "liters", "millilitre": "milliliter", "millilitres": "milliliters",
+    "neighbor": "neighbour", "mom": "mum", "hi": "hello", "hiya": "hello", "yeah": "yes", "yep": "yes",
+    "yup": "yes", "nope": "no", "alright": "okay", "mhm": "mm", "hmm": "mm", "mmm": "mm", "mm-hm": "mm",
+    "uh-huh": "mm", "erm": "um", "uhm": "um", "goodnight": "good night", "goodbye": "goodbye", "alarm's": "alarm",
+    "jokes": "joke", "stories": "story", "dices": "dice", "die": "dice", "pls": "please", "percents": "percent",
+}  # fmt: skip
+
+_UNITS_WRITTEN: Final = {
+    "km": "kilometres", "cm": "centimetres", "mm": "millimetres", "kg": "kilograms", "ml": "milliliters",
+    "lb": "pounds", "lbs": "pounds", "oz": "ounces", "ft": "feet", "mph": "miles per hour",
+    "kmh": "kilometres per hour", "km/h": "kilometres per hour", "°c": "degrees celsius", "°f": "degrees fahrenheit",
+    "gb": "gigabytes", "mb": "megabytes", "kb": "kilobytes", "tb": "terabytes", "min": "minutes",
+    "mins": "minutes", "sec": "seconds", "secs": "seconds", "hrs": "hours", "hr": "hour", "g": "grams",
+}  # fmt: skip
+
+_SYMBOLS: Final = {
+    "+": " plus ", "×": " times ", "*": " times ", "÷": " divided by ", "%": " percent ", "=": " ",
+    "^": " to the power of ", "√": " square root of ", "€": " euros ", "$": " dollars ", "&": " and ",
+    "²": " squared ", "³": " cubed ",
+}  # fmt: skip
+
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?|\d*\.\d+")
+_FILLERS: Final = frozenset({"um", "uh", "er", "ah", "please", "kindly", "just", "maybe", "actually", "well"})
+
+
+@lru_cache(maxsize=4096)
+def plain(text: str) -> Words:
+    """The words of ``text``, normalised; fillers and carriers are still in."""
+    text = text.lower().replace("’", "'").replace("—", " ").replace("–", "-").replace("‑", "-")
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+    text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
+    text = re.sub(r"\bo\.?'\s?clock\b|\bo clock\b", "oclock", text)
+    text = re.sub(r"(?<=\d)\s*/\s*(?=\d)", " divided by ", text)
+    text = re.sub(r"(?<=\d)\s*[x]\s*(?=\d)", " times ", text)
+    text = re.sub(r"(?<=[\d)])\s*-\s*(?=\d)|(?<=\d)\s+-\s+", " minus ", text)
+    text = re.sub(r"(?<![\w-])-(?=\d)", " minus ", text)
+    for symbol, word in _SYMBOLS.items():
+        text = text.replace(symbol, word)
+    text = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", text)
+    text = re.sub(r"(\d)(km/h|°c|°f|[a-z]+)\b", r"\1 \2", text)
+    words: list[str] = []
+    for raw in re.split(r"[\s,;!?\"“”()\[\]…]+", text):
+        token = raw.strip("':-_") if _NUMBER.fullmatch(raw) else raw.strip("'.:-_")
+        if token in _UNITS_WRITTEN and words and (_NUMBER.fullmatch(words[-1]) or words[-1] in ("in", "to", "into")):
+            words.extend(_UNITS_WRITTEN[token].split())
+        else:
+            words.extend(_spell(token))
+    return tuple(words)
+
+
+def _spell(token: str) -> list[str]:
+    if not token:
+        return []
+    if token in _SPELLINGS:
+        return _SPELLINGS[token].split()
+    if token in _CONTRACTIONS:
+        return _CONTRACTIONS[token].split()
+    for ending, full in _ENDINGS.items():
+        if token.endswith(ending):
+            return (token.removesuffix(ending) + full).split()
+    if token.endswith("'s"):
+        return [token.removesuffix("'s"), "'s"]
+    if re.fullmatch(r"\d{1,2}:\d{2}", token) or _NUMBER.fullmatch(token):
+        return [token]
+    if "-" in token or "." in token:
+        return [part for piece in re.split(r"[-.]+", token) for part in _spell(piece)]
+    return [token]
+
+
+_CARRIERS: Final = tuple(
+    tuple(line.split())
+    for line in (
+        "hey", "okay", "so", "now", "and", "right", "then", "oh", "duologue", "pocket", "hello duologue",
+        "hello pocket", "could you", "can you", "would you", "will you", "can i", "could i",
+        "i would like you to", "i want you to", "i need you to", "would you mind", "do you think you could",
+        "could you tell me", "can you tell me", "do you happen to know", "i would like to know",
+        "i want to know", "i was wondering", "do you know", "any idea", "go ahead and", "be so kind and",
+        "i would love you to", "you can", "are you able to", "i wonder", "let me know",
+    )
+)  # fmt: skip
+_CLOSERS: Final = tuple(
+    tuple(line.split())
+    for line in ("for me", "now", "right now", "thanks", "thank you", "then", "if you can", "duologue", "pocket",
+                 "will you", "would you", "can you", "at the moment", "if you do not mind")
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def core(text: str) -> Words:
+    """The words of ``text`` without fillers, and without the carriers and closers around a request.
+
+    A text that consists of nothing else keeps its words ("thank you", "hey", "okay").
+    """
+    words = plain(text)
+    bare = tuple(word for word in words if word not in _FILLERS) or words
+    return cores(bare)[-1]
+
+
+def cores(bare: Words) -> list[Words]:
+    """``bare`` and what is left of it after each carrier or closer, outermost first."""
+    found = [bare]
+    changed = True
+    while changed:
+        changed = False
+        words = found[-1]
+        for carrier in _CARRIERS:
+            if len(words) > len(carrier) and words[: len(carrier)] == carrier:
+                words = words[len(carrier) :]
+                found.append(words)
+                changed = True
+        for closer in _CLOSERS:
+            if len(words) > len(closer) and words[-len(closer) :] == closer:
+                words = words[: -len(closer)]
+                found.append(words)
+                changed = True
+    return found
+
+
+def variants(text: str) -> list[Words]:
+    """Every reading of ``text`` worth understanding: as said, and with what surrounds the request taken off."""
+    words = plain(text)
+    bare = tuple(word for word in words if word not in _FILLERS)
+    return list(dict.fromkeys(cores(bare))) if bare else [words]
+
+
+@lru_cache(maxsize=8192)
+def stem(word: str) -> str:
+    """Singular and plural share a stem; recognisers confuse them more than anything else."""
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
