@@ -38,9 +38,7 @@ def test_percentiles() -> None:
 async def test_latency_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, delay=0.25)
     told: list[latency.Answer] = []
-    run = await latency.latency(
-        "", questions=10, sessions=2, voices=("slt", "espeak:en-us"), told=told.append
-    )
+    run = await latency.latency("", questions=10, sessions=2, voices=("slt", "espeak:en-us"), told=told.append)
     assert (run.model, run.sessions, run.asked, run.unanswered) == ("scripted", 2, 10, 0)
     assert len(told) == 10
     assert {answer.voice for answer in run.answers} == {"slt", "espeak:en-us"}
