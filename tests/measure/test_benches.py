@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from scripted import ENDPOINT, Scripted, ScriptedLine
 
 from duologue.measure import bargein, latency
+from duologue.measure.cli import bench
 from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError
 
@@ -83,3 +86,48 @@ async def test_no_story_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, does="fail")
     with pytest.raises(LineError, match="no story"):
         await bargein.barge_in("", trials=1)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(bench, arguments)
+
+
+def test_commands_print_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, reply=10.0, lead=1.0)
+    result = invoke("bargein", "--url", "http://host", "--trials", "3", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = json.loads(result.stdout)
+    assert (told["trials"], told["obeyed"], len(told["each"])) == (3, 3, 3)
+    scripted(monkeypatch)
+    told = json.loads(invoke("latency", "--url", "http://host", "--questions", "3", "--json").stdout)
+    assert (told["asked"], told["first_response"]["count"], len(told["answers"])) == (3, 3, 3)
+
+
+def test_commands_print_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch)
+    result = invoke("latency", "--url", "http://host", "--sessions", "2", "--questions", "4")
+    assert result.exit_code == 0
+    assert "scripted: first response, 2 at once" in result.stdout
+    assert "asked 4, unanswered 0, cut in 0" in result.stdout
+    scripted(monkeypatch, reply=10.0, obeys_after=None)
+    result = invoke("bargein", "--url", "http://host", "--trials", "1")
+    assert "interrupted 1, obeyed 0" in result.stdout
+    scripted(monkeypatch, does="ignore")
+    result = invoke("latency", "--url", "http://host", "--questions", "1")
+    assert "no figure" in result.stdout
+    assert "unanswered 1" in result.stdout
+
+
+def test_several_callers_fail_for_one_reason() -> None:
+    result = invoke("latency", "--url", "http://127.0.0.1:9", "--sessions", "3", "--questions", "3")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.count("cannot connect") == 1
+
+
+def test_a_server_that_does_not_start_says_why() -> None:
+    result = invoke("footprint", "--model", "eliza", "--sessions", "2", "--talking", "1", "--seconds", "1")
+    assert result.exit_code == 1
+    assert "duologue serve stopped at once" in result.stderr
+    assert "eliza" in result.stderr
+    assert invoke("footprint", "--sessions", "2", "--talking", "3").exit_code == 2
