@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 from duologue.audio import RATE
 from duologue.audio.level import first_audible
 from duologue.backends.contract import Answers, Call, Delta, End, Epoch, Failed
+from duologue.protocol.params import ResponseParams
 from duologue.protocol.realtime import RealtimeConnection
-from duologue.protocol.response import ResponseParams, ResponseWriter
+from duologue.protocol.response import ResponseWriter
 from duologue.session.playout import Playout
 from duologue.session.turn import PersonTurn
 
@@ -39,11 +41,6 @@ class Reply:
     first_audible_at: float | None = None
     """Clock time at which its first audible sample leaves, once it has."""
     _calls: deque[Call] = field(default_factory=deque)
-
-    @property
-    def asked(self) -> bool:
-        """Whether the client asked for it outright."""
-        return self.params is not None
 
     def take(self, event: Answers | Delta | Call | End | Failed) -> None:
         """One more event of this epoch."""
@@ -74,6 +71,12 @@ class Reply:
     def spoken(self) -> bool:
         """Whether all of it has left."""
         return self.end is not None and self.playout.drained and not self._calls
+
+    @property
+    def status(self) -> tuple[Literal["completed", "incomplete"], str | None]:
+        """(status, reason) of the whole reply as the protocol names them."""
+        assert self.end is not None
+        return ("incomplete", "max_output_tokens") if self.end.reason == "length" else ("completed", None)
 
     def announce(self, connection: RealtimeConnection) -> ResponseWriter:
         """Tell the client, once."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from duologue.audio import Wave, samples, seconds
-from duologue.audio.formats import to_pcm16
+from duologue.audio.formats import encode_pcm16
 from duologue.backends.contract import Hypothesis, Turn
 
 KEPT = samples(60.0)
@@ -49,7 +47,7 @@ class PersonTurn:
 
     def keep(self, wave: Wave) -> None:
         """Keeps the sound, for a client that retrieves the item."""
-        self._sound.append(to_pcm16(wave))
+        self._sound.append(encode_pcm16(wave))
         self._kept += len(wave)
         while self._kept > KEPT:
             self._kept -= len(self._sound.popleft()) // 2
@@ -76,22 +74,3 @@ class PersonTurn:
         if self.text:
             return not self.backchannel
         return seconds(self.last_voice - self.onset) >= WORDLESS
-
-
-class Recent:
-    """The last second of sound: a turn begins before its onset is known."""
-
-    def __init__(self, keep: float = 1.0) -> None:
-        self._keep = samples(keep)
-        self._wave = np.zeros(0, np.float32)
-        self.end = 0
-
-    def push(self, wave: Wave) -> None:
-        """More sound."""
-        self._wave = np.concatenate((self._wave, wave))[-max(self._keep, len(wave)) :]
-        self.end += len(wave)
-
-    def since(self, position: int) -> tuple[int, Wave]:
-        """(start, wave) from ``position`` on, or from the oldest sample kept."""
-        start = max(position, self.end - len(self._wave))
-        return start, self._wave[len(self._wave) - (self.end - start) :]
