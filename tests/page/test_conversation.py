@@ -63,9 +63,7 @@ def test_a_reply_is_really_played(live: Page, server: ScriptedServer) -> None:
     assert max(loud) < 0.51
 
 
-def test_an_interruption_silences_it_at_once_and_tells_what_was_heard(
-    live: Page, server: ScriptedServer
-) -> None:
+def test_an_interruption_silences_it_at_once_and_tells_what_was_heard(live: Page, server: ScriptedServer) -> None:
     server.reply(1, tone(5.0), "once upon a time", done=False)
     until(lambda: max(loudness(live, 0.1), default=0) > 0.4, "sound")
     time.sleep(1.0)
@@ -114,13 +112,28 @@ def test_what_was_heard_and_left_alone_is_shown_so(live: Page, server: ScriptedS
     ]
 
 
+def test_an_overlap_is_an_interruption_or_was_left_alone(live: Page, server: ScriptedServer) -> None:
+    server.reply(1, tone(0.2), "once upon a time", done=False)
+    server.emit("duologue.floor", state="contested", audio_ms=0)
+    server.emit("duologue.partial", item_id="", text="yeah")  # no item yet, and never
+    server.emit("duologue.floor", state="replying", audio_ms=0)
+    server.emit("duologue.floor", state="contested", audio_ms=0)
+    server.emit("duologue.partial", item_id="", text="no")
+    server.emit("input_audio_buffer.speech_started", item_id="turn_2", audio_start_ms=0)
+    server.end(1, "cancelled")
+    server.emit("duologue.floor", state="hearing", audio_ms=0)
+    server.emit("duologue.partial", item_id="turn_2", text="no wait")
+    server.emit("input_audio_buffer.committed", item_id="turn_2", previous_item_id=None)
+    server.emit("duologue.floor", state="replying", audio_ms=0)
+    expect(live.locator("#floor")).to_have_text("replying")
+    assert [(e["words"], e["alone"]) for e in entries(live)[1:]] == [("yeah", True), ("no wait", False)]
+
+
 def test_the_floor_is_told(live: Page, server: ScriptedServer) -> None:
     for state in ("hearing", "speculating", "replying", "contested", "overlapped", "idle"):
         server.emit("duologue.floor", state=state, audio_ms=0)
         expect(live.locator("#floor")).to_have_text(state)
-        colour = live.evaluate(
-            'getComputedStyle(document.getElementById("floor"), "::before").backgroundColor'
-        )
+        colour = live.evaluate('getComputedStyle(document.getElementById("floor"), "::before").backgroundColor')
         assert colour not in ("", "rgba(0, 0, 0, 0)")
 
 

@@ -45,9 +45,7 @@ def test_phone_width(server: ScriptedServer, open_page: OpenPage) -> None:
     page = open_page(server.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
 
     def fits() -> bool:
-        width, height = page.evaluate(
-            "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-        )
+        width, height = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
         return bool(width <= 360 and height <= 740)
 
     assert fits()
@@ -55,9 +53,7 @@ def test_phone_width(server: ScriptedServer, open_page: OpenPage) -> None:
     server.wait_for("input_audio_buffer.append")
     assert page.evaluate("document.activeElement.id") != "text", "the keyboard would cover the conversation"
     for number in range(8):
-        server.reply(
-            number, tone(0.1), f"{number} Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch, a word"
-        )
+        server.reply(number, tone(0.1), f"{number} Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch, a word")
     server.emit("duologue.floor", state="speculating", audio_ms=0)
     server.emit("error", error={"code": "invalid_value", "message": "x" * 120})
     until(lambda: len(entries(page)) == 8, "replies")

@@ -99,7 +99,7 @@ def test_server_killed_and_back_the_conversation_goes_on(server: ScriptedServer,
 
 
 def test_full_house_and_then_a_free_place(server: ScriptedServer, open_page: OpenPage) -> None:
-    server.refusal = {"code": "session_limit_reached", "message": "All 16 conversations are taken"}
+    server.refusal = {"code": "session_limit_reached", "message": "all 16 conversations are taken"}
     page = open_page(server.url)
     page.click("#start")
     expect(page.locator("#problems")).to_have_text("All 16 conversations are taken. Trying again in 3 s.")
@@ -138,15 +138,11 @@ def test_the_token_is_asked_for_and_kept(server: ScriptedServer, open_page: Open
     expect(page.locator("#token-form")).to_be_hidden()
 
 
-def test_errors_and_failed_replies_are_told_but_lost_races_are_not(
-    live: Page, server: ScriptedServer
-) -> None:
+def test_errors_and_failed_replies_are_told_but_lost_races_are_not(live: Page, server: ScriptedServer) -> None:
     server.emit("error", error={"code": "response_cancel_not_active", "message": "Cancellation failed"})
     server.emit("response.created", response={"id": "resp_1"})
     failed = {"type": "failed", "error": {"message": "the mouth is broken"}}
-    server.emit(
-        "response.done", response={"id": "resp_1", "status": "failed", "status_details": failed, "output": []}
-    )
+    server.emit("response.done", response={"id": "resp_1", "status": "failed", "status_details": failed, "output": []})
     expect(live.locator("#problems")).to_have_text("The reply failed: the mouth is broken")
     server.emit("error", error={"code": "invalid_value", "message": "that was wrong"})
     expect(live.locator("#problems")).to_have_text("that was wrong")

@@ -194,5 +194,5 @@ function showMuted(muted) {
 }
 
 function sentence(message) {
-  return /[.!?]$/.test(message) ? message : `${message}.`;
+  return message[0].toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : ".");
 }

@@ -17,6 +17,8 @@ const RACES = new Set(["response_cancel_not_active", "input_audio_buffer_commit_
 export class Conversation {
   #active = null; // id of the response being made
   #unwanted = new Set(); // responses that fell silent: what still arrives of their sound is dropped
+  #heard = null; // item of the turn that is being heard, once it has words
+  #overlaps = 0; // turns over a reply have no item until they prove to be interruptions
   #waiting = false; // a typed turn waits for the reply before it to end
 
   constructor({ line, playback, transcript, timeline, onFloor, onProblem }) {
@@ -57,7 +59,7 @@ export class Conversation {
 
   /** The line is down. Nothing more comes of what was under way. */
   lost() {
-    this.#active = null;
+    this.#active = this.#heard = null;
     this.#waiting = false;
     this.transcript.settle();
     this.onFloor("idle");
@@ -86,6 +88,10 @@ export class Conversation {
   }
 
   started({ item_id: item }) {
+    if (this.#heard) {
+      this.transcript.rename(this.#heard, item);
+      this.#heard = item;
+    }
     this.transcript.open(item, "you");
     return this.#fallSilent();
   }
@@ -110,6 +116,26 @@ export class Conversation {
     }
     if (this.#waiting) this.line.send({ type: "response.create" });
     this.#waiting = false;
+  }
+
+  guessed({ item_id, text }) {
+    const item = item_id || `overlap-${this.#overlaps}`;
+    this.transcript.partial(item, "you", text);
+    if (text) this.#heard = item;
+  }
+
+  committed({ item_id: item }) {
+    if (this.#heard === item) this.#heard = null;
+  }
+
+  floorChanged({ state }) {
+    // The turn is over and became no item: "mm-hm", or words that were not meant for it.
+    if (this.#heard && (state === "idle" || state === "replying")) {
+      this.leftAlone({ item_id: this.#heard, text: "" });
+      this.#heard = null;
+      this.#overlaps += 1;
+    }
+    this.onFloor(state);
   }
 
   paused({ paused }) {
@@ -137,6 +163,7 @@ const HANDLERS = {
   error: Conversation.prototype.complained,
 
   "input_audio_buffer.speech_started": Conversation.prototype.started,
+  "input_audio_buffer.committed": Conversation.prototype.committed,
   "conversation.item.input_audio_transcription.completed"({ item_id: item, transcript: text }) {
     this.transcript.final(item, "you", text);
   },
@@ -160,12 +187,8 @@ const HANDLERS = {
   },
   "response.done": Conversation.prototype.ended,
 
-  "duologue.floor"({ state }) {
-    this.onFloor(state);
-  },
-  "duologue.partial"({ item_id: item, text }) {
-    this.transcript.partial(item, "you", text);
-  },
+  "duologue.floor": Conversation.prototype.floorChanged,
+  "duologue.partial": Conversation.prototype.guessed,
   "duologue.pause": Conversation.prototype.paused,
   "duologue.ignored": Conversation.prototype.leftAlone,
   "duologue.latency": Conversation.prototype.answered,

@@ -50,6 +50,13 @@ export class Transcript {
     return entry;
   }
 
+  /** An item goes by another name from now on. */
+  rename(item, name) {
+    const entry = this.#entries.get(item);
+    this.#entries.delete(item);
+    this.#entries.set(name, entry);
+  }
+
   /** Words that may still change. */
   partial(item, side, text) {
     const entry = this.open(item, side);
