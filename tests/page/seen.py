@@ -29,17 +29,25 @@ def entries(page: Page) -> list[Entry]:
     return found
 
 
-def loudness(page: Page, seconds: float) -> list[float]:
-    """Peaks, 21 ms each, of what the loudspeaker was given over the last ``seconds``, oldest first."""
-    peaks: list[float] = page.evaluate(
-        """async (seconds) => {
+def levels(page: Page, lane: str, seconds: float) -> list[tuple[float, float]]:
+    """(when in seconds, peak 0 to 1) of the last ``seconds`` as ``heard`` or as ``said``, oldest first.
+
+    What was said is what the loudspeaker was given, after pauses and cuts.
+    """
+    found: list[tuple[float, float]] = page.evaluate(
+        """async ([lane, seconds]) => {
             const { timeline } = await import("/static/app.js");
             const from = performance.now() - seconds * 1000;
-            return timeline.lanes.said.filter(({ at }) => at >= from).map(({ peak }) => peak);
+            return timeline.lanes[lane].filter(({ at }) => at >= from).map(({ at, peak }) => [at / 1000, peak]);
         }""",
-        seconds,
+        [lane, seconds],
     )
-    return peaks
+    return found
+
+
+def loudness(page: Page, seconds: float) -> list[float]:
+    """The peaks of what was said in the last ``seconds``, each over 21 ms."""
+    return [peak for _, peak in levels(page, "said", seconds)]
 
 
 def marks(page: Page) -> list[str]:

@@ -11,10 +11,6 @@ from .scripted import PAGE, ScriptedServer, tone, until
 from .seen import entries, loudness
 
 
-def problems(page: Page) -> str:
-    return page.inner_text("#problems")
-
-
 def test_permission_denied_leaves_typing(server: ScriptedServer, open_page: OpenPage) -> None:
     page = open_page(server.url, microphone=False)
     page.click("#start")
@@ -79,6 +75,7 @@ def test_server_killed_and_back_the_conversation_goes_on(server: ScriptedServer,
     server.stop()
     expect(page.locator("#problems")).to_contain_text("The server is gone. Trying again in")
     expect(page.locator("#floor")).to_have_text("idle")
+    expect(page.locator("#send")).to_be_disabled()
     until(lambda: max(loudness(page, 0.2)) == 0, "silence")
 
     again = ScriptedServer(server.port)

@@ -87,6 +87,7 @@ function stop() {
   showMuted(false);
   at("mute").disabled = at("interrupt").disabled = true;
   at("token-form").hidden = true;
+  document.body.dataset.line = "";
   problem("line", null);
   stage("ended");
 }
@@ -151,6 +152,8 @@ function problem(place, message) {
 
 function showLine(mine, { kind, wait, message, model }) {
   if (call !== mine) return;
+  document.body.dataset.line = kind;
+  at("send").disabled = kind !== "open";
   if (kind === "open") {
     at("model").textContent = model;
     problem("line", null);
