@@ -30,6 +30,11 @@ _WORDY: Final = (
     (("take",), "-"), (("sum",), "+"), (("product",), "*"),
 )  # fmt: skip
 
+WORDS: Final = frozenset(
+    word for spoken, _ in (*_BINARY, *_WORDY) for word in spoken if word not in ("and", "to", "the", "by", "of")
+) | {"square", "root", "squared", "cubed"}
+"""The words of arithmetic itself."""
+
 
 def read(words: Sequence[str], at: int) -> Iterator[tuple[int, str, float]]:
     """Formulas with at least one operation at ``at``: (end, canonical formula, trust), the longest first."""

@@ -46,7 +46,10 @@ class Template:
     def __init__(self, line: str) -> None:
         self.line = line
         body, *settings = re.split(r"\s@", line)
-        self.fixed: Mapping[str, Value] = dict(setting.strip().split("=", 1) for setting in settings)
+        pairs = (setting.strip().split("=", 1) for setting in settings)
+        self.fixed: Mapping[str, Value] = {
+            name: int(value) if value.isdecimal() else value for name, value in pairs
+        }
         self._tokens = _TOKEN.findall(body)
         self._at = 0
         self._tree = self._branches()

@@ -23,6 +23,8 @@ class Kind:
     read: Callable[[Sequence[str], int], Iterable[Reading]]
     free: bool = False
     """Any words will do, so the words heard with an open vocabulary may be better."""
+    words: frozenset[str] = frozenset()
+    """The words it can consist of, as stems, where they can be listed; "0" stands for digits."""
     weight: float = 2.0
     """What finding the slot counts towards understanding, where a telling word counts about 2."""
 
@@ -42,7 +44,7 @@ def _listed(words_to_value: Mapping[str, Value]) -> Kind:
             if stems[:size] in table:
                 yield at + size, table[stems[:size]], 1.0
 
-    return Kind(sample, read)
+    return Kind(sample, read, words=frozenset(word for phrase in table for word in phrase))
 
 
 def _free(samples: Sequence[str], most: int, weight: float = 1.0) -> Kind:
@@ -59,6 +61,14 @@ def _free(samples: Sequence[str], most: int, weight: float = 1.0) -> Kind:
     return Kind(sample, read, free=True, weight=weight)
 
 
+_NUMBER_WORDS: Final = frozenset((
+    *numbers.ONES, *filter(None, numbers.TENS), *(word for _, word in numbers.SCALES), "point", "minus", "negative", "0",
+))  # fmt: skip
+_SUM_WORDS: Final = _NUMBER_WORDS | expressions.WORDS
+_TIME_WORDS: Final = _NUMBER_WORDS | {*times.SECONDS, "half", "quarter", "couple"}
+_CLOCK_WORDS: Final = _NUMBER_WORDS | {"half", "quarter", "oclock", "past", "noon", "midday", "midnight", "oh", "pm", "am"}
+
+
 def _integer(low: int, high: int) -> Kind:
     def sample(random: Random) -> tuple[str, Value]:
         value = random.randint(low, high)
@@ -69,7 +79,7 @@ def _integer(low: int, high: int) -> Kind:
             if isinstance(value, int):
                 yield end, value, trust
 
-    return Kind(sample, read)
+    return Kind(sample, read, words=_NUMBER_WORDS)
 
 
 def _same(*phrases: str) -> dict[str, Value]:
@@ -108,7 +118,7 @@ SPELLABLE: Final = (
     "banana", "house", "table", "window", "garden", "elephant", "science", "weather", "birthday", "chocolate",
     "mountain", "rhythm", "friend", "because", "beautiful", "orange", "computer", "yesterday", "neighbour",
     "business", "island", "library", "necessary", "language", "umbrella", "apple", "school", "music", "people",
-    "question", "doctor", "kitchen", "color", "holiday", "family", "piano", "summer", "winter",
+    "question", "doctor", "kitchen", "holiday", "family", "piano", "summer", "winter",
 )  # fmt: skip
 PHRASES: Final = (
     "good morning everybody", "i love music", "the sun is shining", "hello world", "dinner is ready",
@@ -126,19 +136,19 @@ THINGS: Final = {
 COLOURS: Final = ("red", "blue", "green", "yellow", "black", "white", "orange", "purple", "brown", "pink", "grey")
 
 KINDS: Final[dict[str, Kind]] = {
-    "number": Kind(numbers.sample, numbers.read),
+    "number": Kind(numbers.sample, numbers.read, words=_NUMBER_WORDS),
     "small": _integer(1, 12),
     "whole": _integer(1, 100),
     "sides": _integer(2, 30),
-    "sum": Kind(expressions.sample, expressions.read, weight=4.0),
-    "duration": Kind(times.sample_duration, times.read_duration, weight=2.5),
-    "clock": Kind(times.sample_clock, times.read_clock),
-    "unit": Kind(_unit_sample, _unit_read),
+    "sum": Kind(expressions.sample, expressions.read, words=_SUM_WORDS, weight=4.0),
+    "duration": Kind(times.sample_duration, times.read_duration, words=_TIME_WORDS, weight=2.5),
+    "clock": Kind(times.sample_clock, times.read_clock, words=_CLOCK_WORDS),
+    "unit": Kind(_unit_sample, _unit_read, words=unit_table.WORDS),
     "weekday": _listed(_same(*times.WEEKDAYS)),
     "month": _listed(_same(*times.MONTHS)),
     "day": Kind(lambda random: random.choice(tuple((numbers.ordinal(n), n) for n in range(1, 32))),
-                lambda words, at: [(*found, 1.0)] if (found := times.read_ordinal(words, at)) and 0 < found[1] < 32
-                else []),
+                lambda words, at: [(*found, 1.0)] if (found := numbers.read_ordinal(words, at)) and 0 < found[1] < 32
+                else [], words=frozenset(numbers.ORDINALS) | _NUMBER_WORDS),
     "event": _listed({
         "christmas": "christmas", "christmas day": "christmas", "christmas eve": "christmas eve",
         "new year": "new year", "new year's day": "new year", "new year's eve": "new year's eve",

@@ -75,6 +75,7 @@ _INDEX: Final = {
     for unit in UNITS
     for name in (unit.name, unit.plural, *unit.aliases)
 }
+WORDS: Final = frozenset(word for name in _INDEX for word in name if word not in ("an", "per", "c", "f", "k"))
 
 
 def find(words: tuple[str, ...]) -> Unit | None:

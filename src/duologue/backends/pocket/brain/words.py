@@ -47,7 +47,7 @@ _SYMBOLS: Final = {
 }  # fmt: skip
 
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?|\d*\.\d+")
-_FILLERS: Final = frozenset({"um", "uh", "er", "ah", "please", "kindly", "just", "maybe", "actually", "well"})
+_FILLERS: Final = frozenset({"um", "uh", "er", "ah"})
 
 
 @lru_cache(maxsize=4096)
@@ -97,57 +97,40 @@ def _spell(token: str) -> list[str]:
 _CARRIERS: Final = tuple(
     tuple(line.split())
     for line in (
-        "hey", "okay", "so", "now", "and", "right", "then", "oh", "duologue", "pocket", "hello duologue",
+        "hey", "okay", "please", "hello", "sorry", "no", "yes", "so", "now", "well", "just", "maybe", "actually", "kindly", "and", "right", "then", "oh", "duologue", "pocket", "hello duologue",
         "hello pocket", "could you", "can you", "would you", "will you", "can i", "could i",
         "i would like you to", "i want you to", "i need you to", "would you mind", "do you think you could",
         "could you tell me", "can you tell me", "do you happen to know", "i would like to know",
         "i want to know", "i was wondering", "do you know", "any idea", "go ahead and", "be so kind and",
-        "i would love you to", "you can", "are you able to", "i wonder", "let me know",
+        "i would love you to", "you can", "are you able to", "i wonder", "let me know", "i would like", "i would love", "i want", "i would like to hear", "i want to hear",
+        "i would love to hear", "i would like to have", "i need", "it would be nice if you could", "you could",
+        "could you just", "can you just", "do me a favour and", "would you be so kind and", "excuse me", "come on", "from now on", "i think",
     )
 )  # fmt: skip
 _CLOSERS: Final = tuple(
     tuple(line.split())
-    for line in ("for me", "now", "right now", "thanks", "thank you", "then", "if you can", "duologue", "pocket",
-                 "will you", "would you", "can you", "at the moment", "if you do not mind")
+    for line in ("please", "for me", "now", "right now", "thanks", "thank you", "then", "if you can", "duologue", "pocket",
+                 "will you", "would you", "can you", "at the moment", "this morning", "today", "tonight", "again", "if you do not mind")
 )  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
-def core(text: str) -> Words:
-    """The words of ``text`` without fillers, and without the carriers and closers around a request.
-
-    A text that consists of nothing else keeps its words ("thank you", "hey", "okay").
+def variants(text: str) -> list[Words]:
+    """Every reading of ``text`` worth understanding, without fillers: as said, and with each carrier ("could you
+    …") and closer ("… for me") taken off, as long as something is left. Longest first.
     """
     words = plain(text)
     bare = tuple(word for word in words if word not in _FILLERS) or words
-    return cores(bare)[-1]
-
-
-def cores(bare: Words) -> list[Words]:
-    """``bare`` and what is left of it after each carrier or closer, outermost first."""
     found = [bare]
-    changed = True
-    while changed:
-        changed = False
-        words = found[-1]
-        for carrier in _CARRIERS:
-            if len(words) > len(carrier) and words[: len(carrier)] == carrier:
-                words = words[len(carrier) :]
-                found.append(words)
-                changed = True
-        for closer in _CLOSERS:
-            if len(words) > len(closer) and words[-len(closer) :] == closer:
-                words = words[: -len(closer)]
-                found.append(words)
-                changed = True
+    for each in found:
+        shorter = [each[len(carrier) :] for carrier in _CARRIERS if each[: len(carrier)] == carrier]
+        shorter += [each[: -len(closer)] for closer in _CLOSERS if each[-len(closer) :] == closer]
+        found += [words for words in shorter if words and words not in found]
     return found
 
 
-def variants(text: str) -> list[Words]:
-    """Every reading of ``text`` worth understanding: as said, and with what surrounds the request taken off."""
-    words = plain(text)
-    bare = tuple(word for word in words if word not in _FILLERS)
-    return list(dict.fromkeys(cores(bare))) if bare else [words]
+def core(text: str) -> Words:
+    """The shortest of the :func:`variants`: what is left when all carriers and closers are taken off."""
+    return min(variants(text), key=len)
 
 
 @lru_cache(maxsize=8192)

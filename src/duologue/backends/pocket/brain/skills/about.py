@@ -78,6 +78,13 @@ SKILLS = (
         am i talking to a (machine|robot|computer)
         how do you work
         how old are you
+        what exactly are you
+        what sort of thing are you
+        are you just a (machine|computer|program)
+        who is speaking
+        who is talking
+        tell me who you are
+        tell me what you are
     """, about_self, "question"),
     Skill("own_name", """
         what is your name
@@ -93,6 +100,11 @@ SKILLS = (
         what do people call you
         what do i call you
         your name please
+        do you have any name
+        by what name should i call you
+        which name do you have
+        have you got a name
+        what name do you have
     """, own_name, "question"),
     Skill("maker", """
         who made you
@@ -108,6 +120,12 @@ SKILLS = (
         what are you made of
         who do you belong to
         who owns you
+        who are the people behind you
+        who is behind you
+        who is the (man|woman|person) who made you
+        by whom were you made
+        who put you together
+        which company made you
     """, maker, "question"),
     Skill("project", """
         what is duologue
@@ -123,6 +141,13 @@ SKILLS = (
         what is duologue for
         what is the duologue project
         what is this project about
+        describe duologue
+        tell me something about duologue
+        tell me more about duologue
+        describe this project
+        what is duologue good for
+        what kind of project is this
+        what kind of program is this
     """, project, "question"),
     Skill("models", """
         which model are you
@@ -138,6 +163,12 @@ SKILLS = (
         which model am i talking to
         what model am i talking to
         can you run other models
+        which model am i (speaking|talking) with
+        what kind of model are you
+        which model do you use
+        what models do you have
+        what model do you run
+        name the models
     """, models, "question"),
     Skill("abilities", """
         what can you do
@@ -158,6 +189,16 @@ SKILLS = (
         what are you good at
         how can i use you
         what else can you do
+        what kind of things can you do
+        what sort of things do you know
+        what things can you do
+        tell me what things you can do
+        which things can you do
+        list your skills
+        what questions can i ask
+        what can i do with you
+        show me what you can do
+        what do you offer
     """, abilities, "question", weight=1.2),
     Skill("privacy", """
         are you listening
@@ -173,5 +214,11 @@ SKILLS = (
         do you need the internet
         are you connected to the internet
         do you send my voice anywhere
+        do you keep my (words|voice|data)
+        do you save what i say
+        do you record what i say
+        do you remember what i say
+        who is listening to me
+        is anybody else listening
     """, privacy, "question", weight=0.6),
 )  # fmt: skip

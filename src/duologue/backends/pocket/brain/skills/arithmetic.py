@@ -40,5 +40,15 @@ SKILLS = (
         what is the answer to {sum}
         how much does {sum} make
         find {sum}
+        what would {sum} be
+        how much would {sum} be
+        what do i get for {sum}
+        what do i get if i {sum}
+        tell me how much is {sum}
+        tell me what {sum} is
+        can you do {sum}
+        do you know {sum}
+        what number is {sum}
+        what is the value of {sum}
     """, calculate, "question", weight=5.0),
 )  # fmt: skip

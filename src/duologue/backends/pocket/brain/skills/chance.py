@@ -50,6 +50,12 @@ SKILLS = (
         give me a dice roll
         play dice
         let us roll the dice
+        roll {many:small} dice for me
+        give me a roll of the dice
+        roll again
+        roll the dice again
+        cast the dice
+        one dice please
     """, dice),
     Skill("coin", """
         flip a coin
@@ -65,6 +71,12 @@ SKILLS = (
         give me heads or tails
         flip another coin
         decide with a coin
+        coin toss please
+        coin flip please
+        throw the coin
+        flip it again
+        toss another coin
+        heads or tails please
     """, coin),
     Skill("random_number", """
         give me a random number
@@ -76,10 +88,17 @@ SKILLS = (
         give me a number between {low:whole} and {high:whole}
         choose a number between {low:whole} and {high:whole}
         give me a random number between {low:whole} and {high:whole}
+        tell me a number from {low:whole} to {high:whole}
         a random number from {low:whole} to {high:whole}
         pick a number from {low:whole} to {high:whole}
         think of a number
         think of a number between {low:whole} and {high:whole}
         tell me a random number
+        choose a number
+        tell me a number between {low:whole} and {high:whole}
+        i need a number between {low:whole} and {high:whole}
+        i need a random number
+        any number between {low:whole} and {high:whole}
+        choose a number from {low:whole} to {high:whole}
     """, random_number, weight=1.3, sensible=_sensible),
 )  # fmt: skip

@@ -99,6 +99,14 @@ SKILLS = (
         what time do you have
         check the time
         time please
+        what is the exact time
+        can you see what time it is
+        which time is it
+        what hour is it
+        what time is it in the moment
+        is it late
+        how late is it now
+        do you have the exact time
     """, tell_time, "question", weight=1.6),
     Skill("date", """
         what is the date
@@ -112,12 +120,20 @@ SKILLS = (
         what is the current date
         which date is it today
         say the date
+        what is today date
+        which date do we have
+        what date do we have today
+        date please
+        today is what date
         what year is it @part=year
         which year is it @part=year
         what year do we have @part=year
         what month is it @part=month
         which month is it @part=month
         what month are we in @part=month
+        which year are we in @part=year
+        what year are we in @part=year
+        which month do we have @part=month
     """, tell_date, "question", weight=1.4),
     Skill("weekday", """
         what day is it @which=today
@@ -134,12 +150,20 @@ SKILLS = (
         what is the date tomorrow @which=tomorrow
         what day was yesterday @which=yesterday
         what day was it yesterday @which=yesterday
+        tell me what day it is tomorrow @which=tomorrow
+        which day was yesterday @which=yesterday
+        which weekday is it @which=today
+        what weekday is today @which=today
+        what weekday is tomorrow @which=tomorrow
         what date was yesterday @which=yesterday
         what day is the day after tomorrow @which=after
         what day is the {day} of {month}
         what day of the week is the {day} of {month}
         on which day is the {day} of {month}
         what day is {month} [the] {day}
+        what weekday is the {day} of {month}
+        which day is the {day} of {month}
+        what day will it be on the {day} of {month}
     """, tell_weekday, "question", weight=1.4),
     Skill("days_until", """
         how many days until {event}
@@ -157,5 +181,12 @@ SKILLS = (
         how long is it until {weekday}
         count the days until {event}
         when is it {event}
+        how many days do we have until {event}
+        how many days until it is {event}
+        how long do we have to wait until {event}
+        how long do we have to wait until {weekday}
+        is it long until {event}
+        when does {event} (start|begin)
+        how many days to {weekday}
     """, days_until, "question"),
 )  # fmt: skip

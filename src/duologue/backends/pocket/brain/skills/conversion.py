@@ -74,5 +74,13 @@ SKILLS = (
         change {amount:number} {source:unit} to {target:unit}
         turn {amount:number} {source:unit} into {target:unit}
         what are {amount:number} {source:unit} in {target:unit}
+        how many {target:unit} do {amount:number} {source:unit} have
+        how many {target:unit} does (a|an|one) {source:unit} have @amount=1
+        how many {target:unit} go into {amount:number} {source:unit}
+        how many {target:unit} are there in (a|an|one) {source:unit} @amount=1
+        express {amount:number} {source:unit} in {target:unit}
+        {amount:number} {source:unit} is how many {target:unit}
+        how far is {amount:number} {source:unit} in {target:unit}
+        tell me {amount:number} {source:unit} in {target:unit}
     """, convert, "question", weight=4.0, sensible=_sensible),
 )  # fmt: skip

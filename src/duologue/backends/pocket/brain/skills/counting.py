@@ -60,5 +60,10 @@ SKILLS = (
         do a countdown from {last:whole} @direction=down
         say the numbers from {first:small} to {last:whole} @direction=up
         count all the way to {last:whole} @direction=up
+        let me hear you count to {last:whole} @direction=up
+        begin to count to {last:whole} @direction=up
+        start counting from {first:small} to {last:whole} @direction=up
+        count slowly to {last:whole} @direction=up
+        start counting down from {last:whole} @direction=down
     """, count, weight=2.0, sensible=_sensible),
 )  # fmt: skip

@@ -82,6 +82,16 @@ SKILLS = (
         say that one more time
         i did not get that
         repeat what you said
+        what did you say just now
+        sorry what did you say
+        what was that again
+        say it one more time
+        can you say that again
+        i could not hear you
+        tell me again
+        say again
+        repeat your (answer|last sentence)
+        repeat what you just said
     """, say_again, "request", weight=1.3),
     Skill("repeat_after", """
         repeat after me {phrase}
@@ -96,6 +106,11 @@ SKILLS = (
         say exactly {phrase}
         say the following {phrase}
         repeat the following {phrase}
+        say this sentence {phrase}
+        say these words {phrase}
+        repeat this sentence {phrase}
+        say the phrase {phrase}
+        repeat the phrase {phrase}
         say out loud {phrase}
     """, repeat_after, weight=1.5),
     Skill("go_on", """
@@ -110,6 +125,9 @@ SKILLS = (
         what happened next
         and then
         what happens next
+        what happens then
+        what happened then
+        and what then
         keep talking
         please continue
         finish the story
@@ -117,6 +135,18 @@ SKILLS = (
         tell me the rest
         keep telling the story
         resume
+        continue with it
+        go on with it
+        please go on with the story
+        you can go on
+        you can continue
+        tell me more
+        what comes next
+        how does it go on
+        how does the story end
+        and what happened then
+        continue where you stopped
+        do not stop
     """, go_on, weight=1.3),
     Skill("stop", """
         stop
@@ -141,6 +171,19 @@ SKILLS = (
         cancel that
         stop the story
         stop counting
+        that is enough now
+        stop talking now
+        please stop talking
+        stop talking please
+        okay that is enough
+        please stop that
+        no more please
+        i do not want to hear it
+        stop speaking
+        hush
+        okay enough
+        you can stop now
+        be silent
     """, stop, "exclamation", weight=1.5),
     Skill("wait", """
         wait
@@ -156,6 +199,13 @@ SKILLS = (
         hold on a second
         let me think
         please wait
+        hold on a minute
+        hang on a second
+        give me a second
+        give me a minute
+        one second
+        wait please
+        i need a moment
     """, wait, "exclamation", chat=True),
     Skill("voice", """
         speak (louder|up) @how=louder
@@ -180,6 +230,19 @@ SKILLS = (
         talk faster @how=faster
         change your voice @how=other
         use another voice @how=other
+        speak a (bit|little) louder @how=louder
+        talk a (bit|little) louder @how=louder
+        speak a (bit|little) slower @how=slower
+        talk more slowly @how=slower
+        not so fast please @how=slower
+        a (bit|little) slower @how=slower
+        speak a (bit|little) faster @how=faster
+        a (bit|little) louder @how=louder
+        make your voice louder @how=louder
+        i can hardly hear you @how=louder
+        be louder @how=louder
+        speak softly @how=quieter
+        not so loud @how=quieter
     """, voice),
     Skill("beyond", """
         what is the weather [like] [today] @topic=weather
@@ -203,5 +266,16 @@ SKILLS = (
         sing a song @topic=sing
         sing me a song @topic=sing
         sing something @topic=sing
+        what will the weather be [like] [tomorrow] @topic=weather
+        do i need an umbrella @topic=weather
+        is it raining @topic=weather
+        how warm is it outside @topic=weather
+        play me a song @topic=music
+        play me some music @topic=music
+        switch the lights (on|off) @topic=lights
+        switch off the light @topic=lights
+        call my (mother|father|sister|brother) @topic=phone
+        look something up @topic=search
+        what happened in the world today @topic=news
     """, beyond),
 )  # fmt: skip

@@ -98,30 +98,44 @@ SKILLS = (
         my name is {value:name} @thing=name
         remember that my name is {value:name} @thing=name
         remember my name is {value:name} @thing=name
+        remember my name it is {value:name} @thing=name
         call me {value:name} @thing=name
+        you can call me {value:name} @thing=name
         i am called {value:name} @thing=name
-        please call me {value:name} @thing=name
-        my {thing:relation} is called {value:name}
+        people call me {value:name} @thing=name
         remember that my {thing:relation} is called {value:name}
-        my {thing:relation}'s name is {value:name}
+        remember that my {thing:relation} is named {value:name}
         remember that my {thing:relation}'s name is {value:name}
-        the name of my {thing:relation} is {value:name}
-        my favourite colour is {value:colour} @thing=favourite colour
-        remember that my favourite colour is {value:colour} @thing=favourite colour
-        my favourite food is {value:food} @thing=favourite food
-        my {thing:favourite} is {value:phrase}
-        remember that my {thing:favourite} is {value:phrase}
-        i live in {value:place} @thing=home
+        remember that the name of my {thing:relation} is {value:name}
+        remember that my {thing:favourite} is {value:colour}
         remember that i live in {value:place} @thing=home
-        i like {value:likes} @thing=likes
-        i love {value:likes} @thing=likes
         remember that i like {value:likes} @thing=likes
+        remember that i love {value:likes} @thing=likes
         remember that {value:fact} @thing=note
         remember this {value:fact} @thing=note
         make a note that {value:fact} @thing=note
         keep in mind that {value:fact} @thing=note
+        note that {value:fact} @thing=note
         remember something @thing=note
-    """, remember, "statement", weight=3.0),
+    """, remember, "request", weight=2.5),
+    Skill("own_fact", """
+        my {thing:relation} is called {value:name}
+        my {thing:relation} is named {value:name}
+        my {thing:relation}'s name is {value:name}
+        i have a {thing:relation} called {value:name}
+        i have a {thing:relation} named {value:name}
+        the name of my {thing:relation} is {value:name}
+        my favourite colour is {value:colour} @thing=favourite colour
+        my favourite food is {value:food} @thing=favourite food
+        my {thing:favourite} is {value:colour}
+        the {thing:favourite} i like most is {value:colour}
+        i live in {value:place} @thing=home
+        my home is in {value:place} @thing=home
+        i come from {value:place} @thing=home
+        i like {value:likes} @thing=likes
+        i love {value:likes} @thing=likes
+        i really like {value:likes} @thing=likes
+    """, remember, "statement", chat=True, weight=2.0),
     Skill("recall", """
         what is my name @thing=name
         do you know my name @thing=name
@@ -136,12 +150,25 @@ SKILLS = (
         what is my {thing:relation} called
         what is my {thing:relation}'s name
         what is the name of my {thing:relation}
+        do you remember the name of my {thing:relation}
+        do you remember what my {thing:relation} is called
         who is my {thing:relation}
         do you remember my {thing:relation}'s name
         where do i live @thing=home
         do you know where i live @thing=home
         what do i like @thing=likes
         do you know what i like @thing=likes
+        how is my {thing:relation} called
+        what is the name of my {thing:relation} again
+        do you still know my name @thing=name
+        do you still know my {thing:favourite}
+        do you know what my {thing:favourite} is
+        do you remember what my {thing:favourite} is
+        tell me what my {thing:favourite} is
+        do you know the name of my {thing:relation}
+        tell me what my name is @thing=name
+        what am i called @thing=name
+        how am i called @thing=name
     """, recall, "question", weight=2.0),
     Skill("recall_all", """
         what do you know about me
@@ -158,6 +185,14 @@ SKILLS = (
         what did i ask you to remember
         tell me everything you know about me
         what do you have in your memory
+        what do you know of me
+        what did i tell you to remember
+        what can you remember about me
+        is there anything you know about me
+        tell me what you remember
+        tell me what i told you
+        what do you know about my life
+        list what you know about me
     """, recall_all, "question"),
     Skill("forget", """
         forget everything @thing=everything
@@ -175,5 +210,13 @@ SKILLS = (
         erase your memory @thing=everything
         erase everything @thing=everything
         do not remember my name @thing=name
+        forget all [that] i said @thing=everything
+        forget all [that] i told you @thing=everything
+        forget all that you know @thing=everything
+        forget it all @thing=everything
+        delete everything you know about me @thing=everything
+        delete my name @thing=name
+        erase all you know @thing=everything
+        erase what you know about me @thing=everything
     """, forget),
 )  # fmt: skip

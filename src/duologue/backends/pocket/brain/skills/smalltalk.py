@@ -112,6 +112,10 @@ SKILLS = (
         hi
         hello everybody
         hello my friend
+        good day
+        good to hear you
+        a good morning to you
+        welcome
     """, hello, "exclamation"),
     Skill("how_are_you", """
         how are you
@@ -129,6 +133,12 @@ SKILLS = (
         what is up
         hello how are you
         is everything okay
+        how are you this (morning|evening)
+        how have you been
+        are you doing well
+        how is life
+        how is your day going
+        are you all right
     """, how_are_you, "exclamation"),
     Skill("feeling_well", """
         i am (fine|good|great|well|okay)
@@ -143,6 +153,12 @@ SKILLS = (
         i am feeling (good|great|fine)
         pretty good
         i am doing very well
+        i am all right
+        i am very good
+        i feel very good
+        i could not be better
+        i feel wonderful
+        my day was (good|great)
     """, feeling_well, "statement", chat=True),
     Skill("feeling_low", """
         i am (sad|tired|bored|lonely|sick)
@@ -157,6 +173,14 @@ SKILLS = (
         not so good
         cheer me up
         i am very (tired|sad)
+        i am a little (sad|tired)
+        today was a hard day
+        it was a bad day
+        i feel terrible
+        i am not doing (well|good|so well)
+        i am not so well
+        i feel so alone
+        i am unhappy
     """, feeling_low, "statement", chat=True),
     Skill("thanks", """
         thank you
@@ -171,6 +195,12 @@ SKILLS = (
         okay thank you
         that was helpful thank you
         thank you my friend
+        thank you for helping me
+        thanks very much
+        thank you for the (story|joke|help)
+        i thank you
+        that was very kind
+        that is great thank you
     """, thanks, "exclamation", chat=True),
     Skill("goodbye", """
         goodbye
@@ -188,6 +218,14 @@ SKILLS = (
         goodbye for now
         i must go now
         have a good (night|evening)
+        i have to leave
+        i need to go
+        i am going now
+        see you next time
+        see you again
+        bye for now
+        until tomorrow
+        we can stop here for today
     """, goodbye, "exclamation", chat=True),
     Skill("yes", """
         yes
@@ -201,8 +239,16 @@ SKILLS = (
         absolutely
         yes of course
         that is right
-        please do
+        yes do that
         i would like that
+        yes i want that
+        yes go ahead
+        yeah sure
+        oh yes
+        yes that would be nice
+        why not
+        very much
+        yes that is correct
     """, yes, "exclamation", chat=True, weight=0.7),
     Skill("no", """
         no
@@ -218,6 +264,13 @@ SKILLS = (
         of course not
         rather not
         not today
+        no thank you very much
+        no i do not want that
+        i do not want that
+        no i am fine
+        no i do not like it
+        no that is not it
+        not really no
     """, no, "exclamation", chat=True, weight=0.7),
     Skill("okay", """
         okay
@@ -237,6 +290,16 @@ SKILLS = (
         nice
         cool
         wonderful
+        okay great
+        oh okay
+        that is okay
+        oh i see
+        good to know
+        that makes sense
+        interesting
+        got it
+        that is fine with me
+        okay i see
     """, okay, "exclamation", chat=True, weight=0.7),
     Skill("compliment", """
         you are (great|good|wonderful|funny|clever|smart|nice|sweet)
@@ -254,6 +317,14 @@ SKILLS = (
         you did well
         you are so smart
         i like talking to you
+        you are really (good|clever|funny|smart)
+        that was really (good|funny)
+        i like your story
+        i like your jokes
+        you sound nice
+        what a (nice|good) story
+        you are amazing
+        you are a good robot
     """, compliment, "statement", chat=True),
     Skill("complaint", """
         that is wrong
@@ -271,6 +342,14 @@ SKILLS = (
         this does not work
         you are not listening
         that is not what i meant
+        you got (that|it) wrong
+        you misunderstood me
+        you heard me wrong
+        that is not correct
+        not like that
+        you do not listen
+        this is wrong
+        your answer is wrong
     """, complaint, "statement", chat=True),
     Skill("apology", """
         sorry
@@ -286,6 +365,13 @@ SKILLS = (
         i did not mean that
         i am sorry about that
         sorry my mistake
+        i am very sorry
+        i am really sorry
+        oh sorry
+        that was my mistake
+        that was my fault
+        i did not want to interrupt you
+        sorry for that
     """, apology, "exclamation", chat=True),
     Skill("presence", """
         can you hear me
@@ -303,9 +389,18 @@ SKILLS = (
         is this working
         are you still listening
         does this work
+        hello can you hear me
+        are you listening to me
+        is someone there
+        can you still hear me
+        is my microphone working
+        do you hear my voice
+        anybody there
     """, presence, "question"),
     Skill("affection", """
         i love you
+        i love you very much
+        i really like you
         do you love me
         do you like me
         are you my friend
@@ -317,5 +412,14 @@ SKILLS = (
         are you happy
         do you have friends
         will you marry me
+        can you be my friend
+        can we be friends
+        do you have a family
+        do you ever get (tired|bored|lonely)
+        do you like music
+        what do you like
+        what is your favourite colour
+        do you sleep
+        do you dream
     """, affection, "question", weight=0.6),
 )  # fmt: skip

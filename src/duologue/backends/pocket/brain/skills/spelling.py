@@ -31,5 +31,11 @@ SKILLS = (
         how would you spell {word}
         spell out {word}
         what are the letters of {word}
+        how is {word} written
+        how do people write {word}
+        spell {word} letter by letter
+        how do i write the word {word}
+        tell me how to write {word}
+        how do you spell the word {word}
     """, spell, "question", weight=1.6),
 )  # fmt: skip

@@ -72,6 +72,18 @@ SKILLS = (
         tell me a long story
         tell me a short story
         do you know a story about {topic}
+        i would like a story
+        i would like a story about {topic}
+        tell me a nice story
+        tell us a story about {topic}
+        read a story to me
+        tell me some story
+        tell me one of your stories
+        let me hear a story
+        a story about {topic} please
+        another story please
+        do you have a story for me
+        tell me a new story
     """, tell_story, weight=1.8),
     Skill("joke", """
         tell me a joke
@@ -90,5 +102,15 @@ SKILLS = (
         do you have a joke for me
         be funny
         tell me a good joke
+        do you have any jokes
+        do you have any good jokes
+        let me hear a joke
+        tell me one of your jokes
+        a joke please
+        tell me something to laugh about
+        say something to make me laugh
+        i need a joke
+        i need a good laugh
+        tell me a new joke
     """, tell_joke, weight=1.5),
 )  # fmt: skip

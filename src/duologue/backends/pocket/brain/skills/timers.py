@@ -176,6 +176,17 @@ SKILLS = (
         set another timer for {duration}
         put {duration} on the timer
         let me know in {duration}
+        set me a timer for {duration}
+        a timer for {duration} for the {label}
+        start the timer for {duration}
+        {label} timer for {duration}
+        a timer of {duration}
+        set a timer of {duration}
+        set up a timer for {duration}
+        timer {duration}
+        set the timer to {duration}
+        run a timer for {duration}
+        begin a timer for {duration}
     """, set_timer, weight=4.0),
     Skill("alarm", """
         set an alarm for {clock}
@@ -193,6 +204,15 @@ SKILLS = (
         get me up at {clock}
         put the alarm on {clock}
         start an alarm for {clock}
+        make me an alarm at {clock}
+        set up an alarm for {clock}
+        could you wake me at {clock}
+        the alarm should ring at {clock}
+        i must get up at {clock}
+        set an alarm clock for {clock}
+        ring at {clock}
+        i want to wake up at {clock}
+        please wake me at {clock}
     """, set_alarm, weight=2.5),
     Skill("reminder", """
         remind me to {task} in {duration}
@@ -216,7 +236,21 @@ SKILLS = (
         i have to {task} in {duration} remind me
         make a reminder to {task}
         create a reminder to {task} at {clock}
+        make a reminder to {task} in {duration}
+        make a reminder in {duration} to {task}
+        make a reminder at {clock} to {task}
         i need a reminder to {task} in {duration}
+        set up a reminder to {task} at {clock}
+        remind me that i have to {task} in {duration}
+        remind me that i have to {task} at {clock}
+        remind me that i must {task} in {duration}
+        at {clock} remind me to {task}
+        at {clock} tell me to {task}
+        in {duration} tell me to {task}
+        give me a reminder to {task} in {duration}
+        give me a reminder at {clock} to {task}
+        do not let me forget to {task} at {clock}
+        do not let me forget to {task} in {duration}
     """, remind, weight=4.0),
     Skill("remaining", """
         how much time is left
@@ -239,6 +273,18 @@ SKILLS = (
         when does the timer end @kind=timer
         when does the timer go off @kind=timer
         how much longer on the timer @kind=timer
+        how many minutes does the timer have left @kind=timer
+        how many minutes are left on the timer @kind=timer
+        how long will the timer still run @kind=timer
+        how long is the timer still running @kind=timer
+        what is left on the timer @kind=timer
+        which alarms are set @kind=alarm
+        which reminders are set @kind=reminder
+        which timers are running @kind=timer
+        what time is my alarm @kind=alarm
+        do i have any alarms @kind=alarm
+        do i have any reminders @kind=reminder
+        do i have any timers @kind=timer
     """, remaining, "question", weight=1.6),
     Skill("cancel", """
         cancel the timer @kind=timer
@@ -265,5 +311,19 @@ SKILLS = (
         remove the timer @kind=timer
         i do not need the timer [any more] @kind=timer
         i do not need the alarm [any more] @kind=alarm
+        switch off the alarm @kind=alarm
+        cancel that (timer) @kind=timer
+        cancel that alarm @kind=alarm
+        delete my alarm @kind=alarm
+        turn my alarm off @kind=alarm
+        switch the timer off @kind=timer
+        stop all timers @kind=timer @extent=all
+        delete all [my] alarms @kind=alarm @extent=all
+        delete all [my] reminders @kind=reminder @extent=all
+        i do not need the reminder [any more] @kind=reminder
+        cancel all of them @extent=all
+        stop my timer @kind=timer
+        remove my reminder @kind=reminder
+        clear the timer @kind=timer
     """, cancel, weight=2.0),
 )  # fmt: skip
