@@ -62,12 +62,14 @@ class Echo:
         self._alarms: list[tuple[float, str]] = []
         self._fault = False
         self.drained = False
+        self.received = 0
 
     @property
     def busy(self) -> bool:
         return bool(self._alarms)
 
     def receive(self, frame: str | bytes) -> None:
+        self.received += 1
         if isinstance(frame, bytes):
             self._events.append({"type": "bytes", "count": len(frame)})
             return
@@ -81,6 +83,8 @@ class Echo:
                 asyncio.get_running_loop().call_later(order["seconds"], self._woken, order["of"])
             case "much":
                 self._events += [{"type": "much", "of": "x" * 2**20}] * order["megabytes"]
+            case "work":
+                time.sleep(order["seconds"])
             case "crash":
                 raise ZeroDivisionError("in receive")
             case "crash later":

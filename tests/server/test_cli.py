@@ -129,9 +129,7 @@ def test_every_option_from_the_environment(told: dict[str, Any]) -> None:
         ('lead-ms = "soon"', "lead_ms: 'soon' is neither"),
     ],
 )
-def test_a_mistake_in_the_file_is_named(
-    told: dict[str, Any], tmp_path: Path, content: str, complaint: str
-) -> None:
+def test_a_mistake_in_the_file_is_named(told: dict[str, Any], tmp_path: Path, content: str, complaint: str) -> None:
     (tmp_path / "duologue.toml").write_text(content)
     result = call("serve")
     assert result.exit_code == 2

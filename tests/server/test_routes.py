@@ -93,9 +93,7 @@ async def test_models_as_the_official_client_reads_them(served: Start) -> None:
         ("DELETE", "/nothing", 404, "not_found"),
     ],
 )
-async def test_refusals_have_openais_shape(
-    served: Start, method: str, path: str, status: int, code: str
-) -> None:
+async def test_refusals_have_openais_shape(served: Start, method: str, path: str, status: int, code: str) -> None:
     house = await served()
     async with httpx.AsyncClient(base_url=house.url) as http:
         answer = await http.request(method, path, content=b"\x00junk")

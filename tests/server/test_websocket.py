@@ -17,6 +17,7 @@ import websockets
 from openai import AsyncOpenAI
 from websockets.frames import Opcode
 
+from duologue.server import wire
 from duologue.server.websocket import BACKLOG_ENDS
 from duologue.server.wire import MAX_FRAGMENTS, MAX_MESSAGE
 
@@ -184,19 +185,70 @@ async def test_a_client_that_never_reads_is_let_go_and_stalls_nobody(served: Sta
     await house.until(sessions=1)
 
 
-async def test_unsent_events_are_bounded(served: Start) -> None:
+async def test_one_who_asks_much_and_reads_late_waits_and_misses_nothing(served: Start) -> None:
+    house = await served()
+    deaf = await raw_client(house, receive_buffer=4096)
+    await house.until(sessions=1)
+    (session,) = house.alive
+    loop = asyncio.get_running_loop()
+    for _ in range(12):
+        await loop.sock_sendall(deaf, frame(b'{"do": "much", "megabytes": 2}'))
+    await asyncio.sleep(0.5)
+    assert session.received <= 5, "what it asked beyond this would only pile up"
+    count = 0
+    async with asyncio.timeout(20):
+        while count < 24 * 2**20:
+            count += (await loop.sock_recv(deaf, 2**20)).count(b"x")
+    assert session.received == 12
+    deaf.close()
+    await house.until(sessions=0)
+
+
+async def test_a_burst_from_one_is_shared_out_among_everybodys_turns(served: Start) -> None:
+    house = await served()
+    other = await house.connect()
+    hasty = await raw_client(house)
+    burst = frame(b'{"do": "work", "seconds": 0.002}') * 500
+    await asyncio.get_running_loop().sock_sendall(hasty, burst)
+    began = time.monotonic()
+    await other.echo("between")
+    assert time.monotonic() - began < 0.3
+    hasty.close()
+
+
+async def test_a_machine_that_went_silent_is_noticed(served: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "PING_SECONDS", 0.2)
+    house = await served()
+    other = await house.connect()
+    for order in (b'{"do": "echo", "of": "."}', b'{"do": "much", "megabytes": 7}'):
+        silent = await raw_client(house, receive_buffer=4096)
+        await asyncio.get_running_loop().sock_sendall(silent, frame(order))
+        await house.until(sessions=2)
+        await house.until(sessions=1)
+        silent.close()
+    await asyncio.sleep(0.5)
+    assert await other.echo("it answers pings") == "it answers pings"
+
+
+async def test_unsent_events_are_bounded(served: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "FAREWELL_SECONDS", 0.3)
     house = await served()
     deaf = await raw_client(house, receive_buffer=4096)
     await house.until(sessions=1)
     loop = asyncio.get_running_loop()
     count = BACKLOG_ENDS // 2**20 + 4  # beyond the limit and what the kernel buffers
     for number in range(count):
-        later = {"do": "elsewhere", "seconds": 0.5 + 0.02 * number, "of": "y" * 2**20}
+        later = {"do": "elsewhere", "seconds": 0.5 + 0.02 * number, "of": "z" * 2**20}
         await loop.sock_sendall(deaf, frame(json.dumps(later).encode()))
     await house.until(sessions=0, within=3)
     async with httpx.AsyncClient(base_url=house.url) as http:
         metrics = (await http.get("/metrics")).text
     assert 'duologue_sessions_ended_total{why="slow"} 1.0' in metrics
+    await asyncio.sleep(0.4)
+    count = 0
+    while chunk := await loop.sock_recv(deaf, 2**20):
+        count += chunk.count(b"z")
+    assert count % 2**20, "what waited in the server was dropped, in the middle of a message, not kept for it"
     deaf.close()
 
 
@@ -208,9 +260,7 @@ async def test_much_at_once_to_a_client_that_reads_is_no_fault(served: Start) ->
 
 
 @pytest.mark.parametrize("do", ["crash", "crash later"])
-async def test_a_crash_ends_one_session_and_is_logged(
-    served: Start, do: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_crash_ends_one_session_and_is_logged(served: Start, do: str, caplog: pytest.LogCaptureFixture) -> None:
     house = await served()
     other = await house.connect()
     client = await house.connect()

@@ -59,8 +59,7 @@ class Access:
         if origin is not None and not self.allows(origin, host):
             return refusal(
                 403,
-                f"pages from {origin!r} may not use this server; the operator can allow them "
-                "with --allow-origin",
+                f"pages from {origin!r} may not use this server; the operator can allow them with --allow-origin",
                 "origin_not_allowed",
             )
         if self._token is not None and not self._knows(headers, scope):
@@ -120,9 +119,7 @@ class CrossOrigin(CORSMiddleware):
     """What lets allowed pages of other origins read the answers (the browser enforces the rest)."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
-        super().__init__(
-            app, allow_methods=("GET", "POST"), allow_headers=("*",), expose_headers=("Location",)
-        )
+        super().__init__(app, allow_methods=("GET", "POST"), allow_headers=("*",), expose_headers=("Location",))
         self._access = access
 
     def is_allowed_origin(self, origin: str) -> bool:

@@ -56,9 +56,7 @@ _HEADERS = {
 log = structlog.get_logger("duologue.server")
 
 
-def build(
-    options: ServerOptions, card: Card, house: House, metrics: Metrics, opener: OpenSession
-) -> Starlette:
+def build(options: ServerOptions, card: Card, house: House, metrics: Metrics, opener: OpenSession) -> Starlette:
     """The application of one server that serves one backend."""
     access = Access(options)
     models = Models(card)
@@ -125,9 +123,7 @@ def _realtime(house: House, metrics: Metrics, opener: OpenSession) -> Callable[[
             await websocket.turn_away(socket, full.code, str(full))
         else:
             metrics.sessions_ended.labels(ending.label).inc()
-            log.info(
-                "session ended", session=name, why=ending.label, seconds=round(time.monotonic() - began, 1)
-            )
+            log.info("session ended", session=name, why=ending.label, seconds=round(time.monotonic() - began, 1))
 
     return realtime
 

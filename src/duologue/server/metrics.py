@@ -42,18 +42,14 @@ class Metrics:
         self._left_alone = Counter(
             "duologue_turns_left_alone", "Turns heard to which silence was chosen", registry=registry
         )
-        self._replies = Counter(
-            "duologue_replies", "Replies that ended, by status", ["status"], registry=registry
-        )
+        self._replies = Counter("duologue_replies", "Replies that ended, by status", ["status"], registry=registry)
         self._first_response = Histogram(
             "duologue_first_response_seconds",
             "From the end of the person's voice to the first audible sample of the answer",
             buckets=_LATENCIES,
             registry=registry,
         )
-        self._barge_ins = Counter(
-            "duologue_barge_ins", "Replies interrupted by the person", registry=registry
-        )
+        self._barge_ins = Counter("duologue_barge_ins", "Replies interrupted by the person", registry=registry)
         self._heard = Counter("duologue_heard_seconds", "Seconds of audio heard", registry=registry)
         self._said = Counter("duologue_said_seconds", "Seconds of audio said", registry=registry)
 

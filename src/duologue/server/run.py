@@ -18,11 +18,11 @@ import structlog
 import uvicorn
 
 from duologue.backends.contract import Backend
+from duologue.server import wire
 from duologue.server.app import OpenSession, build
 from duologue.server.house import House
 from duologue.server.metrics import Metrics
 from duologue.server.options import OptionError, ServerOptions
-from duologue.server.wire import MAX_MESSAGE, Wire
 
 Opener: TypeAlias = Callable[[ServerOptions, Backend, Metrics], OpenSession]
 """Says how sessions are made: :func:`duologue.server.sessions.opener`."""
@@ -65,8 +65,10 @@ async def serving(options: ServerOptions, backend: Backend, opener: Opener) -> A
                 uvicorn.Config(
                     app,
                     http="h11",
-                    ws=Wire,
-                    ws_max_size=MAX_MESSAGE,
+                    ws=wire.Wire,
+                    ws_max_size=wire.MAX_MESSAGE,
+                    ws_ping_interval=wire.PING_SECONDS,
+                    ws_ping_timeout=wire.PING_SECONDS,
                     ws_per_message_deflate=False,  # base64 of audio hardly shrinks, and clients ask for none
                     lifespan="off",
                     log_config=None,
@@ -169,9 +171,7 @@ def _bind(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise OptionError(
-            f"the host {host!r} is not known here ({error.strerror}); give an address"
-        ) from error
+        raise OptionError(f"the host {host!r} is not known here ({error.strerror}); give an address") from error
     sockets: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in dict.fromkeys(found):

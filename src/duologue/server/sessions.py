@@ -12,9 +12,7 @@ from duologue.session.options import SessionOptions
 from duologue.session.session import Session
 
 
-def opener(
-    options: ServerOptions, backend: Backend, metrics: Metrics
-) -> Callable[[Callable[[], None]], Driven]:
+def opener(options: ServerOptions, backend: Backend, metrics: Metrics) -> Callable[[Callable[[], None]], Driven]:
     """Makes sessions; each is given what it calls to be polled again."""
     defaults = SessionOptions(lead_ms=options.lead_ms)
 

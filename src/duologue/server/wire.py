@@ -19,6 +19,9 @@ append somewhat too large is answered by an error event; beyond this the socket 
 MAX_FRAGMENTS = 2**16
 """Frames in one message: empty ones count for no bytes, but each is kept until the message ends."""
 
+PING_SECONDS = 20.0
+"""How often a client is pinged, and how long it has to answer before its machine counts as gone."""
+
 FAREWELL_SECONDS = 5.0
 """How long a closed socket may take to read what was sent before it."""
 
