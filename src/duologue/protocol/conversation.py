@@ -95,9 +95,7 @@ class Conversation:
             self._audio += len(pcm)
             self._bound_audio()
 
-    def history(
-        self, until: str | None = None, *, params: ResponseParams | None = None
-    ) -> tuple[HistoryItem, ...]:
+    def history(self, until: str | None = None, *, params: ResponseParams | None = None) -> tuple[HistoryItem, ...]:
         """What a backend is told: the items before ``until`` (all, where that is ``None`` or gone).
 
         Where the response has an explicit ``input``, exactly that.

@@ -15,7 +15,7 @@ from duologue.protocol.settings import (
     Tools,
     Voice,
 )
-from duologue.protocol.wire import Identifier, LongText, ShortText, Wire
+from duologue.protocol.wire import Identifier, LongText, ShortText, Wire, at_most
 
 # -- conversation items -------------------------------------------------------------------------------------
 
@@ -60,19 +60,19 @@ class _Item(Wire):
 class SystemMessage(_Item):
     type: Literal["message"]
     role: Literal["system"]
-    content: Annotated[list[InputText], Field(max_length=256)]
+    content: Annotated[list[InputText], at_most(64)]
 
 
 class UserMessage(_Item):
     type: Literal["message"]
     role: Literal["user"]
-    content: Annotated[list[UserPart], Field(max_length=256)]
+    content: Annotated[list[UserPart], at_most(64)]
 
 
 class AssistantMessage(_Item):
     type: Literal["message"]
     role: Literal["assistant"]
-    content: Annotated[list[AssistantPart], Field(max_length=256)]
+    content: Annotated[list[AssistantPart], at_most(64)]
 
 
 class FunctionCall(_Item):
@@ -177,12 +177,12 @@ class ResponseOptions(Wire):
     metadata: (
         Annotated[
             dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
-            Field(max_length=16),
+            at_most(16),
         ]
         | None
     ) = None
     conversation: Literal["auto", "none"] = "auto"
-    input: Annotated[list[InputItem], Field(max_length=2_000)] | None = None
+    input: Annotated[list[InputItem], at_most(500)] | None = None
 
 
 class ResponseCreate(_Event):

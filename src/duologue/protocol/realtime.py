@@ -228,7 +228,7 @@ class RealtimeConnection:
     # -- the person's turn -----------------------------------------------------------------------------------
 
     def speech_started(self, audio_start_ms: int) -> str:
-        """The person began to speak, at this time of the session's audio; returns the id of the item to come."""
+        """The person began to speak, at this time of the session's audio; returns the coming item's id."""
         item_id = self._make_id("item")
         self._emit("input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=item_id)
         return item_id
@@ -254,7 +254,7 @@ class RealtimeConnection:
             self._transcription("delta", item_id, delta=delta)
 
     def transcript_completed(self, item_id: str, transcript: str, seconds: float) -> None:
-        """All words of a committed turn of so many seconds: kept in the item, and told where that was asked for.
+        """All words of a committed turn of so many seconds: kept in the item, and told where asked for.
 
         Nothing happens where the client deleted the item meanwhile.
         """
@@ -362,9 +362,7 @@ class RealtimeConnection:
         return item
 
     def _client_item(self, given: events.ClientItem, place: str) -> Item:
-        return client_item(
-            given, self._make_id("item"), self._make_id("call"), self.settings.input_format, place
-        )
+        return client_item(given, self._make_id("item"), self._make_id("call"), self.settings.input_format, place)
 
     def _resolve(self, given: Sequence[events.InputItem] | None) -> tuple[Item, ...] | None:
         """A response's explicit input: references looked up, items made, none of them in the conversation."""

@@ -42,7 +42,7 @@ def from_validation(error: ValidationError, given: Any, within: str = "") -> Ref
     first = error.errors(include_url=False, include_input=False)[0]
     kind = first["type"]
     place = list(first["loc"])
-    cause = f"{first['msg']}."
+    cause = f"{first['msg'].removeprefix('Value error, ')}."
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         place.append(str(first["ctx"]["discriminator"]).strip("'"))
     if kind == "union_tag_invalid":

@@ -133,9 +133,7 @@ class ResponseWriter:
         """A whole function call; returns its ``call_id``. An open message is closed first."""
         self._close_message("completed")
         call_id = self._make_id("call")
-        item = Item(
-            self._make_id("item"), "function_call", "in_progress", name=name, call_id=call_id, arguments=""
-        )
+        item = Item(self._make_id("item"), "function_call", "in_progress", name=name, call_id=call_id, arguments="")
         index = self._announce(item)
         where = {"response_id": self.id, "item_id": item.id, "output_index": index, "call_id": call_id}
         self._emit("response.function_call_arguments.delta", **where, delta=arguments)

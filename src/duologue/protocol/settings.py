@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from duologue.audio.formats import Format
 from duologue.backends.contract import Tool
 from duologue.protocol.refusal import Refused, from_validation
-from duologue.protocol.wire import FreeObject, LongText, ShortText, Wire
+from duologue.protocol.wire import FreeObject, LongText, ShortText, Wire, at_most
 
 # -- turn detection ---------------------------------------------------------------------------------------
 
@@ -93,9 +93,9 @@ class FunctionChoice(Wire):
     name: Annotated[str, Field(min_length=1, max_length=128)]
 
 
-Tools = Annotated[tuple[FunctionTool, ...], Field(max_length=256, strict=False)]
+Tools = Annotated[tuple[FunctionTool, ...], Field(strict=False), at_most(256)]
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | FunctionChoice
-Modalities = Annotated[tuple[Literal["audio", "text"]], Field(strict=False)]
+Modalities = Annotated[tuple[Literal["audio", "text"]], Field(strict=False), at_most(1)]
 MaxOutputTokens: TypeAlias = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
 
 
@@ -110,8 +110,8 @@ class _Transcription(Wire):
     model: ShortText | None = None
     language: ShortText | None = None
     prompt: LongText | None = None
-    languages: Annotated[list[ShortText], Field(max_length=1_000)] | None = None
-    keywords: Annotated[list[ShortText], Field(max_length=1_000)] | None = None
+    languages: Annotated[list[ShortText], at_most(1_000)] | None = None
+    keywords: Annotated[list[ShortText], at_most(1_000)] | None = None
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
@@ -168,11 +168,11 @@ class _Prompt(Wire):
 
 
 class _Reasoning(Wire):
-    effort: ShortText | None = None
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
 class _Extension(Wire):
-    events: Annotated[tuple[ShortText, ...], Field(max_length=100, strict=False)] = ()
+    events: Annotated[tuple[ShortText, ...], Field(strict=False), at_most(100)] = ()
     lead_ms: Annotated[int, Field(ge=0, le=10_000)] | Literal["off"] | None = None
 
 
@@ -188,7 +188,7 @@ class _Session(Wire):
     tracing: Literal["auto"] | _Tracing | None = None
     prompt: _Prompt | None = None
     reasoning: _Reasoning | None = None
-    include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
+    include: Annotated[list[Literal["item.input_audio_transcription.logprobs"]], at_most(10)] | None = None
     audio: _Audio = _Audio()
     duologue: _Extension | None = None
 
@@ -353,12 +353,10 @@ def choice_in_words(choice: ToolChoice) -> str:
 
 def _as_given(value: Any) -> Any:
     """An object with exactly the keys the client gave; anything else as it is."""
-    return value.model_dump(exclude_unset=True) if isinstance(value, Wire) else value
+    return value.model_dump(mode="json", exclude_unset=True) if isinstance(value, Wire) else value
 
 
-def _merge(
-    current: Mapping[str, Any], change: Mapping[str, Any], merged: Mapping[str, Any]
-) -> dict[str, Any]:
+def _merge(current: Mapping[str, Any], change: Mapping[str, Any], merged: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(current)
     for key, value in change.items():
         if key in merged and isinstance(value, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Wire(BaseModel):
@@ -42,3 +42,18 @@ ShortText = Annotated[str, Field(max_length=1_000)]
 LongText = Annotated[str, Field(max_length=1_000_000)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 """OpenAI's own limit is 32 characters; the ids that clients make (UUIDs among them) all fit in 64."""
+
+
+def at_most(count: int) -> BeforeValidator:
+    """A bound on a collection that is looked at before its elements are.
+
+    Validation collects an error for every element, and a million of them take seconds, in which nobody else is
+    served.
+    """
+
+    def check(given: Any) -> Any:
+        if isinstance(given, list | dict) and len(given) > count:
+            raise ValueError(f"at most {count} entries are taken, not {len(given)}")
+        return given
+
+    return BeforeValidator(check)
