@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from scripted import ENDPOINT, Scripted, ScriptedLine, tone
 
 from duologue.audio import RATE
 from duologue.audio.files import read_wave, write_wave
 from duologue.measure import ask as asking
 from duologue.measure.cli import ask
+from measure.scripted import ENDPOINT, Scripted, ScriptedLine, tone
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from scripted import ENDPOINT, Scripted, ScriptedLine
 
 from duologue.measure import bargein, latency
 from duologue.measure.cli import bench
 from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError
+from measure.scripted import ENDPOINT, Scripted, ScriptedLine
 
 FRAME = 20
 

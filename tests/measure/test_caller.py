@@ -6,13 +6,13 @@ import base64
 
 import numpy as np
 import pytest
-from scripted import Scripted, ScriptedLine, tone
 
 from duologue.audio import samples, seconds
 from duologue.audio.formats import decode_pcm16
 from duologue.audio.level import STEP
 from duologue.measure.caller import Caller
 from duologue.measure.lines import LineError
+from measure.scripted import Scripted, ScriptedLine, tone
 
 
 async def call(script: Scripted) -> Caller:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from scripted import ENDPOINT, Scripted, ScriptedLine, tone
 
 from duologue.audio import RATE, seconds
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import exchange, joined
 from duologue.measure.lines import LineError
+from measure.scripted import ENDPOINT, Scripted, ScriptedLine, tone
 
 
 async def converse(script: Scripted, *waves: np.ndarray):  # type: ignore[no-untyped-def, type-arg]

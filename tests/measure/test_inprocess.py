@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from scripted import tone
 
 from duologue.backends.contract import (
     Cancel,
@@ -28,6 +27,7 @@ from duologue.measure.exchange import Exchange, exchange
 from duologue.measure.inprocess import in_process
 from duologue.measure.lines import LineError
 from duologue.measure.voices import speak
+from measure.scripted import tone
 
 CARD = Card("parrot", "a parrot", ("en",), ("audio",), ("audio",), ("p",), False, "Apache-2.0")
 

@@ -7,13 +7,13 @@ import json
 from http import HTTPStatus
 
 import pytest
-from scripted import ENDPOINT, Scripted, serve_scripted, tone
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.datastructures import Headers
 
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import exchange
 from duologue.measure.lines import LineError, dial, endpoint
+from measure.scripted import ENDPOINT, Scripted, serve_scripted, tone
 
 
 @pytest.mark.parametrize(
