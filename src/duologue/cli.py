@@ -127,9 +127,7 @@ def serving_options(command: F) -> F:
                 default=30.0,
                 help="How long running replies may take to end when the server is stopped.",
             ),
-            click.option(
-                "--log-level", type=click.Choice(("debug", "info", "warning", "error")), default="info"
-            ),
+            click.option("--log-level", type=click.Choice(("debug", "info", "warning", "error")), default="info"),
             click.option("--log-json", is_flag=True, help="Logs as one JSON object a line."),
             click.option(
                 "--config",
@@ -148,8 +146,8 @@ def serving_options(command: F) -> F:
 def _from_environment(command: click.Command) -> click.Command:
     """Let every option of ``command`` be set by DUOLOGUE_ and its name."""
     for option in command.params:
-        if isinstance(option, click.Option) and option.name and option.envvar is None:
-            option.envvar = f"DUOLOGUE_{option.name.upper()}"
+        if isinstance(option, click.Option) and option.envvar is None:
+            option.envvar = f"DUOLOGUE_{config.flag(option).upper()}"
     return command
 
 

@@ -36,61 +36,59 @@ def read(path: Path) -> dict[str, Any]:
 
 def default_map(
     path: Path, content: Mapping[str, Any], verbs: Collection[str], commands: Mapping[str, click.Command]
-) -> dict[str, dict[str, Any]]:
-    """What click calls a default map: options by command.
+) -> dict[str, Any]:
+    """What click calls a default map: values by command and option.
 
-    ``verbs`` are all commands that there are; the options of those in ``commands`` are checked, and name
-    the keys that may stand outside tables.
+    ``verbs`` are all commands that there are. Those in ``commands`` may be run now: their options are
+    checked, and are what may stand outside tables. Raises :class:`click.UsageError`.
     """
     tables = {key: value for key, value in content.items() if isinstance(value, Mapping)}
-    general = {_name(key): value for key, value in content.items() if key not in tables}
-    known = sorted({option for command in commands.values() for option in _options(command)})
-    _only_known(path, general, known)
-    _only_known(path, tables, verbs)
-    defaults = {}
-    for verb in verbs:
-        own = {_name(key): value for key, value in tables.get(verb, {}).items()}
-        command = commands.get(verb)
-        if command is None:
-            defaults[verb] = general | own
-            continue
-        options = _options(command)
-        _only_known(path, own, options, table=verb)
-        defaults[verb] = {key: value for key, value in general.items() if key in options} | own
-        for key, value in defaults[verb].items():
-            _check(path, command, options[key], value)
-    return defaults
-
-
-def _options(command: click.Command) -> dict[str, click.Parameter | None]:
-    """What may be set for a command: its options, and the commands in it if it is a group."""
-    found: dict[str, click.Parameter | None] = {
-        parameter.name: parameter
-        for parameter in command.params
-        if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value
+    general = {key: value for key, value in content.items() if key not in tables}
+    shared = [flag for command in commands.values() for flag in _options(command)]
+    _only_known(str(path), general, shared)
+    _only_known(str(path), tables, verbs)
+    return {
+        verb: _values(f"[{verb}] in {path}", command, general, tables.get(verb, {}))
+        for verb, command in commands.items()
     }
+
+
+def flag(option: click.Option) -> str:
+    """An option's name as people write it, with ``_``: ``allow_origin`` for ``--allow-origin``."""
+    longest = max(option.opts, key=len)
+    return _underscored(longest.lstrip("-"))
+
+
+def _values(where: str, command: click.Command, general: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The default map of one command; of a group, those of the commands in it (from their own tables only)."""
     if isinstance(command, click.Group):
-        found |= {_name(name): None for name in command.commands}
-    return found
+        _only_known(where, own, command.commands)
+        return {name: _values(f"[{name}] of {where}", command.commands[name], {}, table) for name, table in own.items()}
+    options = _options(command)
+    _only_known(where, own, options)
+    given = {_underscored(key): value for key, value in general.items() if _underscored(key) in options}
+    given |= {_underscored(key): value for key, value in own.items()}
+    for key, value in given.items():
+        try:
+            options[key].type_cast_value(click.Context(command), value)
+        except click.BadParameter as error:
+            raise click.UsageError(f"{where}: {key}: {error.message}") from error
+    return {str(options[key].name): value for key, value in given.items()}
 
 
-def _name(key: str) -> str:
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """The options of a command that a file may set, by flag."""
+    options = (each for each in command.params if isinstance(each, click.Option) and each.expose_value)
+    return {flag(option): option for option in options}
+
+
+def _underscored(key: str) -> str:
     return key.replace("-", "_")
 
 
-def _only_known(path: Path, given: Collection[str], known: Collection[str], table: str = "") -> None:
-    where = f"[{table}] in {path}" if table else str(path)
+def _only_known(where: str, given: Collection[str], known: Collection[str]) -> None:
     for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(known))}"
+        if _underscored(key) not in known:
+            close = difflib.get_close_matches(_underscored(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(set(known)))}"
             raise click.UsageError(f"{where}: unknown key {key!r}; {hint}")
-
-
-def _check(path: Path, command: click.Command, option: click.Parameter | None, value: Any) -> None:
-    if option is None:
-        return
-    try:
-        option.type_cast_value(click.Context(command), value)
-    except click.BadParameter as error:
-        raise click.UsageError(f"{path}: {option.name}: {error.message}") from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -198,6 +200,37 @@ def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
         ):
             assert option in page
     assert __version__ in call("--version").output
+
+
+def test_commands_of_other_rooms_take_their_options_from_the_same_places(
+    told: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[bool, bool, int]] = []
+
+    @click.command()
+    @click.option("--json", "as_json", is_flag=True)
+    @click.option("--fast", is_flag=True)
+    @click.option("--port", default=0)
+    def ask(as_json: bool, fast: bool, port: int) -> None:
+        heard.append((as_json, fast, port))
+
+    bench = click.Group("bench", commands={"latency": click.Command("latency", callback=ask.callback)})
+    bench.commands["latency"].params = ask.params
+    room = types.ModuleType("room")
+    room.ask, room.bench = ask, bench  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "duologue.measure.cli", room)
+    file = tmp_path / "duologue.toml"
+
+    file.write_text("port = 5\n[ask]\njson = true\n[bench.latency]\nfast = true")
+    assert call("ask").exit_code == 0
+    assert call("ask", DUOLOGUE_JSON="0", DUOLOGUE_FAST="1").exit_code == 0
+    assert call("bench", "latency", DUOLOGUE_BENCH_LATENCY_PORT="7").exit_code == 0
+    assert heard == [(True, False, 5), (False, True, 5), (False, True, 7)]
+
+    file.write_text("[ask]\nas_json = true")
+    assert "unknown key 'as_json'; did you mean json?" in " ".join(call("ask").output.split())
+    file.write_text("[bench.latencies]\nfast = true")
+    assert "did you mean latency?" in " ".join(call("bench", "latency").output.split())
 
 
 def test_talk_opens_the_page_when_ready(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
