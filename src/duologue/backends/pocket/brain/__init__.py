@@ -1,7 +1,12 @@
-"""pocket's brain: skills with slots. No I/O, no clock and no dice of its own."""
+"""pocket's brain: skills with slots. No I/O, no clock and no dice of its own.
+
+To add a skill, see :mod:`.skills`.
+"""
 
 from __future__ import annotations
 
+from .brain import Brain, Plan, Utterance, Want
+from .judgement import Judgement, judge
 from .understanding import Parse, understand
 
-__all__ = ["Parse", "understand"]
+__all__ = ["Brain", "Judgement", "Parse", "Plan", "Utterance", "Want", "judge", "understand"]

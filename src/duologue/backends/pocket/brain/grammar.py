@@ -113,7 +113,7 @@ class Template:
                     words.append(part)
 
         walk(self._tree)
-        return " ".join(words), filled
+        return " ".join(words).replace(" 's", "'s"), filled
 
 
 def _ways(choice: _Choice) -> Iterator[Sequence_]:

@@ -23,6 +23,8 @@ class Kind:
     read: Callable[[Sequence[str], int], Iterable[Reading]]
     free: bool = False
     """Any words will do, so the words heard with an open vocabulary may be better."""
+    examples: frozenset[str] = frozenset()
+    """For free words: those that the ear knows well, being in its language model."""
     words: frozenset[str] = frozenset()
     """The words it can consist of, as stems, where they can be listed; "0" stands for digits."""
     weight: float = 2.0
@@ -58,7 +60,8 @@ def _free(samples: Sequence[str], most: int, weight: float = 1.0) -> Kind:
         for end in range(min(len(words), at + most), at, -1):
             yield end, " ".join(words[at:end]).replace(" 's", "'s"), 0.5
 
-    return Kind(sample, read, free=True, weight=weight)
+    examples = frozenset(" ".join(plain(phrase)) for phrase in samples)
+    return Kind(sample, read, free=True, examples=examples, weight=weight)
 
 
 _NUMBER_WORDS: Final = frozenset((

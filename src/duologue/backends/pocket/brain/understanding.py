@@ -60,6 +60,8 @@ class _Pattern:
     weights: tuple[float, ...]
     fixed: Mapping[str, Value]
     total: float
+    told: float
+    """The part of ``total`` that is not slots."""
     roomy: bool
     """It has a slot that takes words of any kind."""
 
@@ -115,7 +117,8 @@ class _Index:
             )
             roomy = any(isinstance(element, Slot) and KINDS[element.kind].free for element in elements)
             number = len(self.patterns)
-            self.patterns.append(_Pattern(name, elements, weights, fixed, sum(weights), roomy))
+            told = sum(weight for element, weight in zip(elements, weights, strict=True) if isinstance(element, str))
+            self.patterns.append(_Pattern(name, elements, weights, fixed, sum(weights), told, roomy))
             for element in set(elements):
                 if isinstance(element, Slot):
                     self.by_kind[element.kind].append(number)
@@ -130,6 +133,11 @@ class _Index:
                 )
                 node = branch.setdefault(element, _Node())  # type: ignore[arg-type]
             node.ends.append(number)
+        self.free_slots: defaultdict[str, set[str]] = defaultdict(set)
+        for pattern in self.patterns:
+            for element in pattern.elements:
+                if isinstance(element, Slot) and KINDS[element.kind].free:
+                    self.free_slots[pattern.skill].add(element.name)
         self.kinds_of: defaultdict[str, set[str]] = defaultdict(set)
         for kind in self.by_kind:
             for word in KINDS[kind].words:
@@ -185,47 +193,56 @@ class Reader:
 
 
 _Link = tuple[str, Value, "_Link | None"]
+_Cell = tuple[float, float, float, float, "_Link | None"]
+"""The best way on from here: value, weight matched, of it by told words, weight against, slots."""
 
 
 def _align(pattern: _Pattern, sounds: Sequence[str], read: Reader) -> tuple[float, float, dict[str, Value]]:
-    """The best alignment: (score, matched weight, slots)."""
+    """The best alignment: (score, matched weight, slots).
+
+    Dynamic programming from the ends of both: a word of the pattern is matched or missing, a word of the
+    utterance is matched, read by a slot, or left over.
+    """
     table = index()
-    count, size = len(sounds), len(pattern.elements)
     own = table.words_of[pattern.skill]
     costs = [table.weight(word) * (_KIN if word in own else 1.0) for word in sounds]
-    # rows from the end; a cell is (value, matched, against, link of slots)
-    ahead: list[tuple[float, float, float, object]] = [(0.0, 0.0, 0.0, None)] * (count + 1)
+    count = len(sounds)
+    ahead: list[_Cell] = [(0.0, 0.0, 0.0, 0.0, None)] * (count + 1)
     for at in range(count - 1, -1, -1):
-        value, matched, against, link = ahead[at + 1]
-        ahead[at] = (value - costs[at], matched, against + costs[at], link)
-    for place in range(size - 1, -1, -1):
-        element, weight = pattern.elements[place], pattern.weights[place]
-        row: list[tuple[float, float, float, object]] = [(0.0, 0.0, 0.0, None)] * (count + 1)
+        value, matched, told, against, link = ahead[at + 1]
+        ahead[at] = (value - costs[at], matched, told, against + costs[at], link)
+    for element, weight in zip(reversed(pattern.elements), reversed(pattern.weights), strict=True):
+        row: list[_Cell] = [(0.0, 0.0, 0.0, 0.0, None)] * (count + 1)
+        missing = 3 * weight if pattern.roomy and element not in _FUNCTION_WORDS else weight
         for at in range(count, -1, -1):
-            value, matched, against, link = ahead[at]
-            missing = 3 * weight if pattern.roomy and element not in _FUNCTION_WORDS else weight
-            best = (value - missing, matched, against + missing, link)
+            value, matched, told, against, link = ahead[at]
+            best: _Cell = (value - missing, matched, told, against + missing, link)
             if at < count:
-                value, matched, against, link = row[at + 1]
+                value, matched, told, against, link = row[at + 1]
                 if value - costs[at] > best[0]:
-                    best = (value - costs[at], matched, against + costs[at], link)
+                    best = (value - costs[at], matched, told, against + costs[at], link)
                 if isinstance(element, str):
                     if element == sounds[at]:
-                        value, matched, against, link = ahead[at + 1]
+                        value, matched, told, against, link = ahead[at + 1]
                         if value + weight > best[0]:
-                            best = (value + weight, matched + weight, against, link)
+                            best = (value + weight, matched + weight, told + weight, against, link)
                 else:
                     free = KINDS[element.kind].free
                     for end, found, trust in read(element.kind, at):
-                        value, matched, against, link = ahead[end]
+                        if free and all(word in _FUNCTION_WORDS for word in sounds[at:end]):
+                            continue
+                        value, matched, told, against, link = ahead[end]
                         gain = weight if free else weight * (0.4 + 0.6 * trust)
                         loss = (end - at - 1) * _FREE_WORD if free else 0.0
                         if value + gain - loss > best[0]:
-                            best = (value + gain - loss, matched + gain, against + loss, (element.name, found, link))
+                            link = (element.name, found, link)
+                            best = (value + gain - loss, matched + gain, told, against + loss, link)
             row[at] = best
         ahead = row
-    _, matched, against, link = ahead[0]
-    return (matched / (matched + against) if matched else 0.0), matched, _linked(pattern, link)
+    _, matched, told, against, link = ahead[0]
+    if told < 0.5 * pattern.told:  # slots alone are no request
+        return 0.0, 0.0, {}
+    return matched / (matched + against), matched, _linked(pattern, link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +281,11 @@ def fit(words: Words) -> Fit:
     return Fit(tuple(parses), prefix)
 
 
-def _linked(pattern: _Pattern, link: object) -> dict[str, Value]:
+def _linked(pattern: _Pattern, link: _Link | None) -> dict[str, Value]:
     slots: dict[str, Value] = dict(pattern.fixed)
-    while isinstance(link, tuple):
-        slots[link[0]], link = link[1], link[2]
+    while link is not None:
+        name, value, link = link
+        slots[name] = value
     return slots
 
 

@@ -67,6 +67,9 @@ def plain(text: str) -> Words:
     text = re.sub(r"(\d)(km/h|°c|°f|[a-z]+)\b", r"\1 \2", text)
     words: list[str] = []
     for raw in re.split(r"[\s,;!?\"“”()\[\]…]+", text):
+        if raw == "'s":
+            words.append(raw)
+            continue
         token = raw.strip("':-_") if _NUMBER.fullmatch(raw) else raw.strip("'.:-_")
         if token in _UNITS_WRITTEN and words and (_NUMBER.fullmatch(words[-1]) or words[-1] in ("in", "to", "into")):
             words.extend(_UNITS_WRITTEN[token].split())

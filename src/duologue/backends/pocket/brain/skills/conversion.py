@@ -36,7 +36,7 @@ def convert(scene: Scene, slots: Slots) -> Reply:
         return say(f"{source.plural.capitalize()} measure {source.dimension}, and {target.plural} "
                    f"{target.dimension}, so that can't be converted.")  # fmt: skip
     result = converted(value, source, target)
-    rounded: Number = float(f"{result:.4g}") if abs(result) < 1000 else round(result, 1)
+    rounded: Number = float(f"{result:.3g}") if abs(result) < 1 else round(result, 2 if abs(result) < 100 else 1)
     if source.dimension == "temperature":
         rounded = round(result, 1)
     if rounded == round(rounded):

@@ -8,10 +8,7 @@ from .skill import Skill
 
 def say_again(scene: Scene, slots: Slots) -> Reply:
     last = scene.state.last
-    text = last.heard(min(scene.state.last_heard or 2000, 2000)) if last else ""
-    if last is None or not text.strip():
-        return say("I have not said anything yet.")
-    return Reply(last)
+    return say("I have not said anything yet.") if last is None else Reply(last)
 
 
 def repeat_after(scene: Scene, slots: Slots) -> Reply:
@@ -24,7 +21,7 @@ def repeat_after(scene: Scene, slots: Slots) -> Reply:
 def go_on(scene: Scene, slots: Slots) -> Reply:
     rest = scene.state.telling
     if rest is None:
-        return say(scene.one_of("There is nothing to go on with. Shall I tell you a story?", "I had finished. What next?"))
+        return say("There is nothing to go on with. Shall I tell you a story?", pending=Pending("story", {}, ()))
     return Reply(rest, resumable=True)
 
 
@@ -92,7 +89,7 @@ SKILLS = (
         say again
         repeat your (answer|last sentence)
         repeat what you just said
-    """, say_again, "request", weight=1.3),
+    """, say_again, "request", chat=True, weight=1.3),
     Skill("repeat_after", """
         repeat after me {phrase}
         say after me {phrase}
@@ -147,7 +144,7 @@ SKILLS = (
         and what happened then
         continue where you stopped
         do not stop
-    """, go_on, weight=1.3),
+    """, go_on, chat=True, weight=1.3),
     Skill("stop", """
         stop
         stop it
@@ -184,7 +181,7 @@ SKILLS = (
         okay enough
         you can stop now
         be silent
-    """, stop, "exclamation", weight=1.5),
+    """, stop, "exclamation", chat=True, weight=1.5),
     Skill("wait", """
         wait
         wait a moment

@@ -23,6 +23,8 @@ class Skill:
     """Which carriers go around it ("could you please …", "do you know …"), and whether words may lead into it."""
     chat: bool = False
     """Understood only within a conversation: people say such words to each other all the time."""
+    needs: tuple[str, ...] = ()
+    """Slots of which it needs one; without, it asks back, and the words may not be finished yet."""
     weight: float = 1.0
     """How much of the language model's text it makes up, relative to others."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..scene import Reply, Scene, Slots, say
+from ..scene import Pending, Reply, Scene, Slots, say
 from .skill import Skill
 
 
@@ -38,13 +38,12 @@ def feeling_well(scene: Scene, slots: Slots) -> Reply:
 
 
 def feeling_low(scene: Scene, slots: Slots) -> Reply:
-    return say(
-        scene.one_of(
-            "I'm sorry to hear that. Would a story or a joke help a little?",
-            "Oh, that's a pity. I could tell you a joke, if you like.",
-            "I'm sorry. Take it easy. I can tell you a story if you want some company.",
-        )
+    text = scene.one_of(
+        "I'm sorry to hear that. Would a story help a little?",
+        "Oh, that's a pity. Shall I tell you a joke?",
+        "I'm sorry. Take it easy. Would you like to hear a story?",
     )
+    return say(text, pending=Pending("joke" if "joke" in text else "story", {}, ()))
 
 
 def thanks(scene: Scene, slots: Slots) -> Reply:

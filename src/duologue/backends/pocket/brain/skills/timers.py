@@ -187,7 +187,7 @@ SKILLS = (
         set the timer to {duration}
         run a timer for {duration}
         begin a timer for {duration}
-    """, set_timer, weight=4.0),
+    """, set_timer, needs=("duration",), weight=4.0),
     Skill("alarm", """
         set an alarm for {clock}
         set an alarm at {clock}
@@ -213,7 +213,7 @@ SKILLS = (
         ring at {clock}
         i want to wake up at {clock}
         please wake me at {clock}
-    """, set_alarm, weight=2.5),
+    """, set_alarm, needs=("clock",), weight=2.5),
     Skill("reminder", """
         remind me to {task} in {duration}
         remind me in {duration} to {task}
@@ -228,6 +228,8 @@ SKILLS = (
         set a reminder to {task} at {clock}
         set a reminder in {duration} to {task}
         set a reminder
+        remind me
+        remind me of something
         do not let me forget to {task}
         tell me in {duration} to {task}
         tell me to {task} in {duration}
@@ -251,7 +253,7 @@ SKILLS = (
         give me a reminder at {clock} to {task}
         do not let me forget to {task} at {clock}
         do not let me forget to {task} in {duration}
-    """, remind, weight=4.0),
+    """, remind, needs=("duration", "clock"), weight=4.0),
     Skill("remaining", """
         how much time is left
         how much time is left on the timer @kind=timer
