@@ -112,7 +112,7 @@ async def test_many_clauses_at_once(mouth: Mouth) -> None:
     made = await asyncio.gather(*(mouth.say(text, voice=mouth.voices[0], speed=1.0) for text in texts))
     again = [await mouth.say(text, voice=mouth.voices[0], speed=1.0) for text in texts]
     for one, other in zip(made, again, strict=True):  # espeak-ng's breath noise goes on from clause to clause
-        assert abs(len(one.wave) - len(other.wave)) < samples(0.02)
+        assert abs(len(one.wave) - len(other.wave)) < samples(0.05)
         assert one.marks[-1][1] == other.marks[-1][1]
 
 

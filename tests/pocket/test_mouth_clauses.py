@@ -52,6 +52,10 @@ def test_the_first_clause_is_short() -> None:
     assert len(list(clauses(text, first=False))) < len(pieces)
 
 
+def test_a_short_sentence_is_said_in_one_breath() -> None:
+    assert list(clauses("The robot who could not dance.")) == ["The robot who could not dance."]
+
+
 def test_numbers_titles_and_times_are_not_cut() -> None:
     text = "Dr. Smith paid 3.5 euros at 4:10."
     assert list(clauses(text, first=False)) == [text]
