@@ -118,6 +118,8 @@ class ScriptedMind:
         self.instructions = instructions
 
     def judge(self, text: str) -> Judgement:
+        if self.broken:
+            raise ZeroDivisionError("a judgement divides by zero")
         return Judgement(text.endswith("it") or None, text == "yeah")
 
     def plan(

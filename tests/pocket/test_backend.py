@@ -504,6 +504,37 @@ async def test_a_fault_in_a_skill_fails_that_reply_only() -> None:
         assert it.of(End)[0].epoch == 2
 
 
+async def test_a_fault_in_a_judgement_loses_that_turn_only() -> None:
+    async with line(mind=ScriptedMind(broken=True)) as it:
+        it.hear(7, 2)
+        await it.settle()
+        assert [(failed.turn, failed.epoch) for failed in it.of(Failed)] == [(7, None)]
+        assert it.ear.opened[0].dropped
+        it.mind.broken = False
+        it.link.send(EndTurn(7))
+        it.hear(8, 2)
+        await it.settle()
+        assert it.of(Hypothesis)[-1].text == "what time"
+
+
+async def test_a_session_that_cannot_take_an_event_ends_and_others_go_on() -> None:
+    def refuse(event: Event) -> None:
+        raise KeyError("a fault in the session")
+
+    async with line() as it:
+        backend = PocketBackend(ear=lambda: it.ear, mind=lambda _: ScriptedMind(), mouth=ScriptedMouth)
+        await backend.start()
+        faulty = backend.open(refuse)
+        faulty.send(Hear(1, 0, np.zeros(HOP, np.float32)))
+        it.hear(7, 2)
+        await it.settle()
+        assert it.of(Hypothesis)[-1].text == "what time"
+        assert it.ear.opened[0].dropped
+        assert not faulty.busy
+        faulty.send(Respond(1, Ask(), ()))
+        assert not faulty.busy
+
+
 async def test_what_the_contract_forbids_is_refused() -> None:
     async with line() as it:
         it.link.send(Respond(1, Ask(speech=False), ()))

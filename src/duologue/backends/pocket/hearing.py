@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from duologue.audio import RATE, Wave
 from duologue.backends.contract import Event, Failed, Hypothesis, Turn
 from duologue.backends.pocket.brain import Utterance
 from duologue.backends.pocket.parts import Mind, SessionEar, Words
+
+log = structlog.get_logger("duologue.pocket")
 
 SAMPLES_A_TOKEN = RATE // 10
 """Sound that the person made is counted as one token per 100 ms."""
@@ -92,9 +96,16 @@ class TurnHeard:
         return not self._listening.pending or (self._words is not None and self._words.until >= target)
 
     def _on_words(self, words: Words) -> None:
+        try:
+            judgement = self._mind.judge(words.text)
+        except Exception as error:
+            # The ear that calls listens for other sessions too; a fault in this one's brain is not its affair.
+            log.exception("hypothesis could not be judged", turn=self.id, text=words.text)
+            self._listening.drop()
+            self._on_lost(f"pocket could not make sense of this turn: {type(error).__name__}: {error}")
+            return
         self._words = words
         self._news.set()
-        judgement = self._mind.judge(words.text)
         self._emit(
             Hypothesis(
                 self.id,

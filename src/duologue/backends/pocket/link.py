@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
+
 from duologue.backends.contract import (
     Cancel,
     Close,
@@ -29,6 +31,8 @@ from duologue.backends.pocket.hearing import TurnHeard
 from duologue.backends.pocket.mouth import Mouth
 from duologue.backends.pocket.parts import Mind, SessionEar
 from duologue.backends.pocket.wishes import Wishes
+
+log = structlog.get_logger("duologue.pocket")
 
 REMEMBERED = 16
 """Replies that are over and may still be truncated: a client says late how much was heard."""
@@ -169,5 +173,11 @@ class PocketLink:
     # -- events -----------------------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:
-        if not self._closed:
+        if self._closed:
+            return
+        try:
             self._emit_event(event)
+        except Exception:
+            # Whoever emits may be the ear, which all sessions share: this session ends, the others go on.
+            log.exception("session could not take an event and is closed", event_kind=type(event).__name__)
+            self.close()
