@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from .persona import DEFAULT_NAME
-from .words import plain
+from .words import plain, word_set
 
 CONVERSATION: Final = 8.0
 """Seconds after an exchange during which what is heard is taken to be part of the conversation."""
 
 _CALLS: Final = frozenset({"hey", "hello", "okay", "dear", "oh", "um", "so", "yes", "no", "good", "morning", "evening"})
-_OTHERS: Final = frozenset(
+_OTHERS: Final = word_set(
     "mum mummy mama mother dad daddy papa father honey darling sweetheart dear love guys kids children boys girls"
-    " everybody everyone ladies gentlemen sir madam officer waiter grandma grandpa auntie uncle bro dude babe".split()
+    " everybody everyone ladies gentlemen sir madam officer waiter grandma grandpa auntie uncle bro dude babe"
 )
 
 

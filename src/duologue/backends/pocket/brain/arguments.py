@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from . import numbers, patterns, times
-from .words import Words, plain, stem
+from .words import Words, plain, stem, word_set
 
 Schema: TypeAlias = Mapping[str, Any] | bool
 
@@ -60,9 +60,7 @@ class _Filler:
         if choices:
             key = choices[0]
             rest = {name: value for name, value in flat.items() if name != key}
-            return self._first(
-                (self._merged(rest, option) for option in flat[key]), flat, hints, depth, place
-            )
+            return self._first((self._merged(rest, option) for option in flat[key]), flat, hints, depth, place)
         types = flat.get("type")
         if isinstance(types, list):
             wanted = sorted(types, key=lambda kind: kind == "null")
@@ -477,13 +475,17 @@ class _Filler:
 
 # -- words ------------------------------------------------------------------------------------------------------
 
-_WHOLE: Final = frozenset("query text message question prompt content input body note title search request subject "
-                          "description task reminder topic expression".split())
+_WHOLE: Final = word_set(
+    "query text message question prompt content input body note title search request subject "
+    "description task reminder topic expression"
+)
 _SAYING: Final = ("that", "saying", "says")
-_PLACES: Final = frozenset("location city place country town address destination origin area region where".split())
-_PEOPLE: Final = frozenset("name person contact recipient who user customer guest".split())
-_STOPS: Final = frozenset("in at to for from on with and that saying tomorrow today tonight please by until yesterday "
-                          "this next now right about".split())
+_PLACES: Final = word_set("location city place country town address destination origin area region where")
+_PEOPLE: Final = word_set("name person contact recipient who user customer guest")
+_STOPS: Final = word_set(
+    "in at to for from on with and that saying tomorrow today tonight please by until yesterday "
+    "this next now right about"
+)
 
 
 def _after(words: Words, leads: tuple[str, ...]) -> Iterator[str]:
@@ -557,7 +559,9 @@ def _same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    return type(one) is type(other) and one == other or (_is(one, "number") and _is(other, "number") and one == other)
+    if _is(one, "number") and _is(other, "number"):
+        return bool(one == other)
+    return type(one) is type(other) and bool(one == other)
 
 
 def _bound(schema: Mapping[str, Any], key: str, missing: float) -> float:

@@ -64,6 +64,8 @@ class Want:
 _NOTHING: Final = Clauses(lambda: iter(()))
 _SILENCE: Final = Plan(_NOTHING, "silence", silent=True)
 _GREETING: Final = "greeting"
+_CLEARLY: Final = 0.78
+"""How well words out of the blue must fit a skill; in a conversation less will do."""
 _SURE_OF_PENDING: Final = 0.85
 _DOUBTFUL: Final = 0.35
 """A confidence below which words out of the blue are taken for noise."""
@@ -122,9 +124,8 @@ class Brain:
             images = last is not None and bool(last.images)
             utterance = Utterance(last.text, spoken=False) if last else None
         words = utterance.text if utterance else ""
-        if ask.tools and ask.tool_choice not in ("auto", "none"):
-            if (name := tools.forced(ask, words)) is not None:
-                return _calling(name, tools.arguments(name, ask, words, scene.now))
+        if ask.tools and (name := tools.forced(ask, words)) is not None:
+            return _calling(name, tools.arguments(name, ask, words, scene.now))
         results = [item for item in _trailing(history) if isinstance(item, CallResult)] if obliged else []
         if results and history and isinstance(history[-1], CallResult):
             return _told("call_result", say(" ".join(tools.in_words(result.output) for result in results)))
@@ -133,10 +134,9 @@ class Brain:
                 return _SILENCE
             return self._greeting(scene) if not history else self.idle(ask=ask)
         parse = self._parse(utterance, scene)
-        if ask.tools and ask.tool_choice == "auto":
-            own = parse.score if parse and parse.skill not in ("beyond", "own_fact") else 0.0
-            if (name := tools.matching(ask, words, own)) is not None:
-                return _calling(name, tools.arguments(name, ask, words, scene.now))
+        own = parse.score if parse and parse.skill not in ("beyond", "own_fact") else 0.0
+        if ask.tools and (name := tools.matching(ask, words, own)) is not None:
+            return _calling(name, tools.arguments(name, ask, words, scene.now))
         if images and (parse is None or not words.strip()):
             return _told("picture", say("I got your picture, but I have not learned to look at pictures yet."))
         return self._answer(utterance, parse, scene, since_exchange, obliged or not utterance.spoken)
@@ -147,7 +147,7 @@ class Brain:
         text = utterance.text
         called = named(text, scene.persona.name)
         talking = obliged or called or (since is not None and since <= CONVERSATION)
-        if not talking and _doubtful(utterance, parse):
+        if not talking and (parse is None or parse.score < _CLEARLY or _doubtful(utterance, parse)):
             return _SILENCE
         if only_named(text, scene.persona.name):
             return _told("called", say(scene.one_of("Yes?", "Yes, I'm listening.", "I'm here.")))
@@ -177,11 +177,9 @@ class Brain:
         pending = scene.state.pending
         if pending is not None:
             filled = _fill(pending, utterance.text)
-            if filled is not None and (
-                parse is None or parse.score < _SURE_OF_PENDING or parse.skill == filled.skill or BY_NAME[parse.skill].chat
-            ):
-                if not pending.wanted or parse is None or not _is_free(pending):
-                    parse = filled
+            surely = parse is not None and parse.score >= _SURE_OF_PENDING and not BY_NAME[parse.skill].chat
+            if filled is not None and (parse is None or not (surely or (_is_free(pending) and pending.wanted))):
+                parse = filled
         if parse is None or not utterance.open_text or not parse.slots.keys() & index().free_slots[parse.skill]:
             return parse
         opened = understand(utterance.open_text)
@@ -322,12 +320,12 @@ def _is_free(pending: Pending) -> bool:
 _WELL_KNOWN: Final = frozenset(example for kind in KINDS.values() for example in kind.examples)
 
 
-def _doubtful(utterance: Utterance, parse: Parse | None) -> bool:
+def _doubtful(utterance: Utterance, parse: Parse) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
     if utterance.confidence is not None and utterance.confidence < _DOUBTFUL:
         return True
-    if parse is None or not utterance.open_text:
-        return parse is None
+    if not utterance.open_text:
+        return False
     opened = understand(utterance.open_text)
     if opened is not None and opened.skill == parse.skill:
         return False

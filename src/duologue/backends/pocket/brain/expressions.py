@@ -69,7 +69,7 @@ def _chains(words: Sequence[str], at: int) -> Iterator[tuple[int, str, float]]:
 
 
 def _wordy(words: Sequence[str], at: int, sign: str, *, swap: bool) -> Iterator[tuple[int, str, float]]:
-    """"add five and three", "subtract three from ten", "divide nine by three"."""
+    """ "add five and three", "subtract three from ten", "divide nine by three"."""
     for end, left, trust in _operands(words, at):
         if words[end : end + 1] and words[end] in ("and", "by", "from", "to", "with", "the"):
             for more, right, surely in _operands(words, end + 1):
@@ -160,10 +160,11 @@ def _apply(sign: str, left: Number, right: Number) -> Number:
         return float(power) if isinstance(power, float) else int(power)
     if sign == "%":
         return left * right / 100
-    return {
-        "+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right,
-        "/": lambda: left / right, "mod": lambda: left % right,
-    }[sign]()  # fmt: skip
+    if sign == "mod":
+        return left % right
+    return (
+        left + right if sign == "+" else left - right if sign == "-" else left * right if sign == "*" else left / right
+    )
 
 
 def say_formula(formula: str) -> str:
@@ -181,6 +182,7 @@ def say_formula(formula: str) -> str:
 
 def sample(random: Random) -> tuple[str, str]:
     """A formula as people ask it: (words, canonical)."""
+
     def small(high: int = 20) -> int:
         return random.randint(1, high)
 
@@ -199,7 +201,8 @@ def sample(random: Random) -> tuple[str, str]:
         formula = f"{small()} {random.choice('+-')} {small()} {random.choice('+-*')} {small(10)}"
         return say_formula(formula), formula
     if kind < 0.88:
-        share, base = random.choice((5, 10, 15, 20, 25, 30, 40, 50, 75)), random.choice((20, 40, 50, 60, 80, 100, 120, 200, 300))
+        share = random.choice((5, 10, 15, 20, 25, 30, 40, 50, 75))
+        base = random.choice((20, 40, 50, 60, 80, 100, 120, 200, 300))
         return f"{say(share)} percent of {say(base)}", f"{share} % {base}"
     if kind < 0.92:
         base = random.choice((4, 9, 16, 25, 36, 49, 64, 81, 100, 144, 2, 50))

@@ -47,9 +47,7 @@ class Template:
         self.line = line
         body, *settings = re.split(r"\s@", line)
         pairs = (setting.strip().split("=", 1) for setting in settings)
-        self.fixed: Mapping[str, Value] = {
-            name: int(value) if value.isdecimal() else value for name, value in pairs
-        }
+        self.fixed: Mapping[str, Value] = {name: int(value) if value.isdecimal() else value for name, value in pairs}
         self._tokens = _TOKEN.findall(body)
         self._at = 0
         self._tree = self._branches()

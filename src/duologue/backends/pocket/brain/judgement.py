@@ -13,20 +13,19 @@ from typing import Final
 from .skills import BY_NAME
 from .slots import Value
 from .understanding import fit, index, understand
-from .words import plain, variants
+from .words import plain, variants, word_set
 
-_LISTENING: Final = frozenset(
-    "mm uh huh oh ah aha yes okay right sure wow really nice cool great good interesting indeed exactly true ha"
-    " fine".split()
+_LISTENING: Final = word_set(
+    "mm uh huh oh ah aha yes okay right sure wow really nice cool great good interesting indeed exactly true ha fine"
 )
 _LISTENING_PHRASES: Final = frozenset(
     ("i see", "all right", "oh i see", "of course", "i know", "got it", "is that so", "oh my", "that is right")
 )
 _HESITATING: Final = frozenset({"um", "uh", "er", "ah"})
-_HANGING: Final = frozenset(
+_HANGING: Final = word_set(
     "a an the and or but because if so of for to in at from with by about than my your his her our their plus minus"
     " times divided multiplied point is are was am i called named how what who when where which why every until"
-    " between into over per whether while as".split()
+    " between into over per whether while as"
 )
 _CLEAR: Final = 0.85
 

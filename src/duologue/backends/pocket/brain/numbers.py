@@ -121,7 +121,7 @@ def read(words: Sequence[str], at: int = 0) -> Iterator[tuple[int, Number, float
 
 
 def read_ordinal(words: Sequence[str], at: int) -> tuple[int, int] | None:
-    """"third", "twenty first", "3" at ``at``: (end, value)."""
+    """ "third", "twenty first", "3" at ``at``: (end, value)."""
     if at >= len(words):
         return None
     if words[at] in _TENS and at + 1 < len(words) and 1 <= _ORDINAL.get(words[at + 1], 0) <= 9:
@@ -192,7 +192,7 @@ def say(value: Number, places: int = 3) -> str:
 
 
 def count_of(value: Number, singular: str, plural: str | None = None) -> str:
-    """"one minute", "two minutes", "two point five minutes"."""
+    """ "one minute", "two minutes", "two point five minutes"."""
     return f"{say(value)} {singular if value == 1 else plural or singular + 's'}"
 
 

@@ -21,7 +21,9 @@ class Persona:
 _NAME: Final = r"[\"'“]?((?:[A-Z][\w'-]*)(?: [A-Z][\w'-]*)?)"
 _NAMING: Final = (
     r"\b[Yy]our name (?:is|shall be|will be)\s+" + _NAME,
-    r"\b(?:[Yy]ou are|[Yy]ou're|[Aa]ct as|[Pp]lay)\s+(?:called\s+|named\s+)?" + _NAME + r"\b(?=\s*[,.;:!]|\s+(?:and|the|an?|who|from|at|of)\b|[\"'”]|\s*$)",
+    r"\b(?:[Yy]ou are|[Yy]ou're|[Aa]ct as|[Pp]lay)\s+(?:called\s+|named\s+)?"
+    + _NAME
+    + r"\b(?=\s*[,.;:!]|\s+(?:and|the|an?|who|from|at|of)\b|[\"'”]|\s*$)",
     r"\b(?:[Cc]all yourself|[Yy]ou are called|[Yy]ou are named|[Yy]ou go by|named|called)\s+" + _NAME,
 )  # fmt: skip
 _NOT_NAMES: Final = frozenset({"A", "An", "The", "ChatGPT", "Not", "In", "English", "You", "I"})

@@ -16,6 +16,7 @@ from typing import Final
 from .grammar import Template
 from .skills import SKILLS, Skill
 from .slots import KINDS, Value
+from .words import word_set
 
 PRONUNCIATIONS: Final = {"duologue": "D UW AH L AO G"}
 """Words that the phrasings use and the CMU dictionary lacks."""
@@ -55,7 +56,7 @@ _BREAKS: Final = (
     "stop please", "no stop", "okay stop", "okay okay", "no i mean", "actually", "never mind", "that's enough",
 )  # fmt: skip
 
-BACKGROUND: Final = tuple(
+BACKGROUND: Final = tuple(sorted(word_set(
     "the of and to a in that is was he for it with as his on be at by i this had not are but from or have an they"
     " which one you were her all she there would their we him been has when who will more no if out so said what up"
     " its about into than them can only other new some could time these two may then do first any my now such like"
@@ -64,8 +65,8 @@ BACKGROUND: Final = tuple(
     " long here get both between life being under never day same another know while last might us great old year off"
     " come since go against came right used take three house water school money night door car table food city street"
     " mother father friend children woman home room morning evening week month book story war government company"
-    " president bill report market price told asked looked went saw thought found left turned began walked stood".split()
-)
+    " president bill report market price told asked looked went saw thought found left turned began walked stood"
+)))
 """Common words of other people's talk, for a background model."""
 
 
@@ -85,7 +86,20 @@ def _spell_out(text: str) -> str:
     return " ".join(text.replace(",", " ").split())
 
 
-_CLOSED: Final = ("tell", "can", "do ", "will", "say", "give", "are you", "hello", "could", "please", "calculate", "may")
+_CLOSED: Final = (
+    "tell",
+    "can",
+    "do ",
+    "will",
+    "say",
+    "give",
+    "are you",
+    "hello",
+    "could",
+    "please",
+    "calculate",
+    "may",
+)
 """Beginnings that no "can you tell me" goes before."""
 
 
@@ -108,7 +122,9 @@ def _contracted(text: str, random: Random) -> str:
 def _carried(text: str, skill: Skill, random: Random, share: float) -> str:
     if random.random() < share:
         lead = random.choice(_LEADS[skill.form])
-        if not (lead.startswith(("tell", "please", "can", "could", "do", "i'd", "i want")) and text.startswith(_CLOSED)):
+        if not (
+            lead.startswith(("tell", "please", "can", "could", "do", "i'd", "i want")) and text.startswith(_CLOSED)
+        ):
             text = f"{lead} {text}"
     if random.random() < share / 2:
         text = f"{text} {random.choice(_TAILS[skill.form])}"

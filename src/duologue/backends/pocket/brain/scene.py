@@ -93,7 +93,9 @@ def cut(text: str) -> Iterator[str]:
                 yield sentence
             continue
         held = ""
-        for piece in re.split(r"(?<=[,;:])\s+|\s+(?=(?:and|but|because|so|until|when|while|which|that|or)\s)", sentence):
+        for piece in re.split(
+            r"(?<=[,;:])\s+|\s+(?=(?:and|but|because|so|until|when|while|which|that|or)\s)", sentence
+        ):
             if held and len(held) + len(piece) >= _BREATH:
                 yield held
                 held = piece

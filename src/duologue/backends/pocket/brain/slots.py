@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, TypeAlias
 
 from . import expressions, numbers, times, unit_table
-from .words import plain, stem
+from .words import plain, stem, word_set
 
 Value: TypeAlias = str | int | float
 Reading: TypeAlias = tuple[int, Value, float]
@@ -49,27 +49,36 @@ def _listed(words_to_value: Mapping[str, Value]) -> Kind:
     return Kind(sample, read, words=frozenset(word for phrase in table for word in phrase))
 
 
-def _free(samples: Sequence[str], most: int, weight: float = 1.0) -> Kind:
-    """Up to ``most`` words of any kind."""
+def _free(samples: Sequence[str], most: int, weight: float = 1.0, without: frozenset[str] = frozenset()) -> Kind:
+    """Up to ``most`` words of any kind, but for those in ``without``."""
 
     def sample(random: Random) -> tuple[str, Value]:
         phrase = random.choice(samples)
         return phrase, " ".join(plain(phrase))
 
     def read(words: Sequence[str], at: int) -> Iterator[Reading]:
-        for end in range(min(len(words), at + most), at, -1):
+        bound = next((place for place in range(at, len(words)) if words[place] in without), len(words))
+        for end in range(min(bound, at + most), at, -1):
             yield end, " ".join(words[at:end]).replace(" 's", "'s"), 0.5
 
     examples = frozenset(" ".join(plain(phrase)) for phrase in samples)
     return Kind(sample, read, free=True, examples=examples, weight=weight)
 
 
+_NO_NAMES: Final = word_set(
+    "a an the in at on of to for from by with and or but if when is are was am be i you me my your we it he she that this"
+    " what not back later again tomorrow today now there here so very please called named"
+)
+
 _NUMBER_WORDS: Final = frozenset((
-    *numbers.ONES, *filter(None, numbers.TENS), *(word for _, word in numbers.SCALES), "point", "minus", "negative", "0",
+    *numbers.ONES, *filter(None, numbers.TENS), *(word for _, word in numbers.SCALES), "point", "minus", "negative",
+    "0",
 ))  # fmt: skip
 _SUM_WORDS: Final = _NUMBER_WORDS | expressions.WORDS
 _TIME_WORDS: Final = _NUMBER_WORDS | {*times.SECONDS, "half", "quarter", "couple"}
-_CLOCK_WORDS: Final = _NUMBER_WORDS | {"half", "quarter", "oclock", "past", "noon", "midday", "midnight", "oh", "pm", "am"}
+_CLOCK_WORDS: Final = _NUMBER_WORDS | {
+    "half", "quarter", "oclock", "past", "noon", "midday", "midnight", "oh", "pm", "am",
+}  # fmt: skip
 
 
 def _integer(low: int, high: int) -> Kind:
@@ -159,7 +168,7 @@ KINDS: Final[dict[str, Kind]] = {
         "summer": "summer", "winter": "winter", "spring": "spring", "autumn": "autumn",
     }),
     "task": _free(TASKS, 12),
-    "name": _free(NAMES, 4),
+    "name": _free(NAMES, 3, without=_NO_NAMES),
     "word": Kind(lambda random: (word := random.choice(SPELLABLE), word), _letters_read, free=True, weight=1.0),
     "phrase": _free(PHRASES, 40),
     "place": _free(PLACES, 5),

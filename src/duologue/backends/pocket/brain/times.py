@@ -80,7 +80,7 @@ _FRACTIONS: Final = (
 
 
 def say_duration(seconds: float) -> str:
-    """"an hour and thirty minutes" is "one hour and thirty minutes" here: units that count, largest first."""
+    """ "an hour and thirty minutes" is "one hour and thirty minutes" here: units that count, largest first."""
     left = max(0, round(seconds))
     parts = []
     for name, size in reversed(SECONDS.items()):
@@ -107,8 +107,8 @@ def sample_duration(random: Random) -> tuple[str, int]:
         (
             ("half an hour", 1800), ("an hour", 3600), ("a minute", 60), ("one hour and thirty minutes", 5400),
             ("an hour and a half", 5400), ("a quarter of an hour", 900), ("two and a half minutes", 150),
-            ("one minute and thirty seconds", 90), ("two hours and fifteen minutes", 8100), ("a couple of minutes", 120),
-            ("half a minute", 30), ("an hour and ten minutes", 4200),
+            ("one minute and thirty seconds", 90), ("two hours and fifteen minutes", 8100), ("half a minute", 30),
+            ("a couple of minutes", 120), ("an hour and ten minutes", 4200),
         )
     )  # fmt: skip
 
@@ -137,7 +137,7 @@ def read_clock(words: Sequence[str], at: int) -> Iterator[tuple[int, str, float]
 
 
 def _day_part(words: Sequence[str], at: int) -> tuple[int, bool, str]:
-    """"tomorrow morning at", "in the evening", "p m": (end, tomorrow?, half of the day)."""
+    """ "tomorrow morning at", "in the evening", "p m": (end, tomorrow?, half of the day)."""
     tomorrow, half = False, ""
     while at < len(words):
         word, following = words[at], tuple(words[at : at + 3])
@@ -182,16 +182,19 @@ def _hands(words: Sequence[str], at: int) -> Iterator[tuple[int, int, int, float
         minutes = 30 if words[shift] == "half" else 15
         spans: list[tuple[int, int, float]] = [(shift + 1, minutes, 1.0)]
     else:
-        spans = [(end, value, trust) for end, value, trust in numbers.read(words, at) if isinstance(value, int)]
+        spans = [(end, number, trust) for end, number, trust in numbers.read(words, at) if isinstance(number, int)]
     for end, minutes, trust in spans:
         after = end + 1 if [stem(w) for w in words[end : end + 1]] == ["minute"] else end
         if words[after : after + 1] and words[after] in ("past", "after", "to", "before") and 0 < minutes < 60:
             for hour_end, hour, hour_trust in numbers.read(words, after + 1):
                 if isinstance(hour, int) and 0 < hour <= 12:
                     before = words[after] in ("to", "before")
-                    yield _oclock(words, hour_end), (hour - 2) % 12 + 1 if before else hour, (
-                        60 - minutes if before else minutes
-                    ), min(trust, hour_trust)
+                    yield (
+                        _oclock(words, hour_end),
+                        (hour - 2) % 12 + 1 if before else hour,
+                        (60 - minutes if before else minutes),
+                        min(trust, hour_trust),
+                    )
         if words[shift] in ("half", "quarter") or not 0 <= minutes < 24:
             continue
         for minute_end, minute, minute_trust in _minutes(words, end):
@@ -264,7 +267,7 @@ def next_at(clock: str, now: datetime) -> datetime:
 
 
 def say_clock(moment: datetime) -> str:
-    """"ten past four in the afternoon": the way people say it, to the minute."""
+    """ "ten past four in the afternoon": the way people say it, to the minute."""
     hour, minute = moment.hour, moment.minute
     if minute == 0 and hour in (0, 12):
         return "midnight" if hour == 0 else "noon"
@@ -293,5 +296,5 @@ def say_year(year: int) -> str:
 
 
 def say_date(day: date) -> str:
-    """"Tuesday, the third of May"."""
+    """ "Tuesday, the third of May"."""
     return f"{WEEKDAYS[day.weekday()].capitalize()}, the {ordinal(day.day)} of {MONTHS[day.month - 1].capitalize()}"

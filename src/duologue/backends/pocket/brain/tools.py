@@ -15,11 +15,11 @@ from duologue.backends.contract import Ask, Tool
 
 from . import numbers
 from .arguments import Unsatisfiable, fill
-from .words import Words, core, plain, stem
+from .words import Words, core, plain, stem, word_set
 
-_GENERIC: Final = frozenset(
+_GENERIC: Final = word_set(
     "get set do make run call fetch find show list tell give look up the a an of for to in on by with and or from this"
-    " that it is are be can will tool function use user users current given when used return returns about new".split()
+    " that it is are be can will tool function use user users current given when used return returns about new"
 )
 _MATCH: Final = 0.6
 
@@ -27,8 +27,10 @@ _MATCH: Final = 0.6
 def forced(ask: Ask, words: str) -> str | None:
     """The tool that must be called: the named one, or for ``required`` the one that fits the words best.
 
-    ``None``: the named tool is not among those offered.
+    ``None``: nothing is forced, or the named tool is not among those offered.
     """
+    if ask.tool_choice in ("auto", "none"):
+        return None
     if ask.tool_choice.startswith("function:"):
         name = ask.tool_choice.removeprefix("function:")
         return name if any(tool.name == name for tool in ask.tools) else None
@@ -36,7 +38,12 @@ def forced(ask: Ask, words: str) -> str | None:
 
 
 def matching(ask: Ask, words: str, own: float) -> str | None:
-    """The tool that ``words`` clearly ask for, if no skill of our own fits better (``own``, its score)."""
+    """The tool that ``words`` clearly ask for, if tools may be called and no skill of our own fits better.
+
+    ``own`` is the score of that skill.
+    """
+    if ask.tool_choice != "auto":
+        return None
     best = max(ask.tools, key=lambda tool: _score(tool, words))
     score = _score(best, words)
     return best.name if score >= max(_MATCH, own) else None

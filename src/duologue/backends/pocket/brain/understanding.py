@@ -18,7 +18,7 @@ from typing import Final
 from .grammar import Slot, Template
 from .skills import SKILLS
 from .slots import KINDS, Reading, Value
-from .words import Words, stem, variants
+from .words import Words, stem, variants, word_set
 
 UNDERSTOOD: Final = 0.62
 """The score from which on an utterance counts as understood."""
@@ -31,11 +31,12 @@ _TELLING = 2.5
 _UNKNOWN = 1.4
 _FREE_WORD = 0.06
 _KIN = 0.3
-_FUNCTION_WORDS: Final = frozenset(
+_SPARE = 1.2
+_FUNCTION_WORDS: Final = word_set(
     "a an the is are was am be do does did will would could can shall should it that this to of for in on at by and"
     " or you i me my your please some any there so then with up now have has had as if us we too just about from am"
     " going got get well really still very quite exactly bit little also even always ever again today than kind sort"
-    " want need he she his her they them were been but all thing something anyway most more one once said".split()
+    " want need he she his her they them were been but all thing something anyway most more one once said"
 )
 _SOUND_ALIKE: Final = {
     "two": "to", "too": "to", "four": "for", "here": "hear", "right": "write", "buy": "by", "role": "roll",
@@ -113,7 +114,7 @@ class _Index:
         for name, sequence, fixed in raw:
             elements = tuple(sound(element) if isinstance(element, str) else element for element in sequence)
             weights = tuple(
-                KINDS[element.kind].weight if isinstance(element, Slot) else self.weights[element] for element in elements
+                KINDS[each.kind].weight if isinstance(each, Slot) else self.weights[each] for each in elements
             )
             roomy = any(isinstance(element, Slot) and KINDS[element.kind].free for element in elements)
             number = len(self.patterns)
@@ -128,10 +129,10 @@ class _Index:
         for number, pattern in enumerate(self.patterns):
             node = self.root
             for element in pattern.elements:
-                branch: dict[str, _Node] | dict[Slot, _Node] = (
-                    node.slots if isinstance(element, Slot) else node.words  # type: ignore[assignment]
-                )
-                node = branch.setdefault(element, _Node())  # type: ignore[arg-type]
+                if isinstance(element, Slot):
+                    node = node.slots.setdefault(element, _Node())
+                else:
+                    node = node.words.setdefault(element, _Node())
             node.ends.append(number)
         self.free_slots: defaultdict[str, set[str]] = defaultdict(set)
         for pattern in self.patterns:
@@ -205,7 +206,7 @@ def _align(pattern: _Pattern, sounds: Sequence[str], read: Reader) -> tuple[floa
     """
     table = index()
     own = table.words_of[pattern.skill]
-    costs = [table.weight(word) * (_KIN if word in own else 1.0) for word in sounds]
+    costs = [min(_SPARE, table.weight(word)) * (_KIN if word in own else 0.8) for word in sounds]
     count = len(sounds)
     ahead: list[_Cell] = [(0.0, 0.0, 0.0, 0.0, None)] * (count + 1)
     for at in range(count - 1, -1, -1):

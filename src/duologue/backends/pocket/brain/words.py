@@ -12,6 +12,12 @@ from typing import Final, TypeAlias
 
 Words: TypeAlias = tuple[str, ...]
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list written as text."""
+    return frozenset(text.split())
+
+
 _CONTRACTIONS: Final = {
     "can't": "can not", "cannot": "can not", "won't": "will not", "shan't": "shall not", "let's": "let us",
     "what's": "what is", "who's": "who is", "where's": "where is", "how's": "how is", "that's": "that is",
@@ -100,20 +106,24 @@ def _spell(token: str) -> list[str]:
 _CARRIERS: Final = tuple(
     tuple(line.split())
     for line in (
-        "hey", "okay", "please", "hello", "sorry", "no", "yes", "so", "now", "well", "just", "maybe", "actually", "kindly", "and", "right", "then", "oh", "duologue", "pocket", "hello duologue",
-        "hello pocket", "could you", "can you", "would you", "will you", "can i", "could i",
-        "i would like you to", "i want you to", "i need you to", "would you mind", "do you think you could",
-        "could you tell me", "can you tell me", "do you happen to know", "i would like to know",
-        "i want to know", "i was wondering", "do you know", "any idea", "go ahead and", "be so kind and",
-        "i would love you to", "you can", "are you able to", "i wonder", "let me know", "i would like", "i would love", "i want", "i would like to hear", "i want to hear",
-        "i would love to hear", "i would like to have", "i need", "it would be nice if you could", "you could",
-        "could you just", "can you just", "do me a favour and", "would you be so kind and", "excuse me", "come on", "from now on", "i think",
+        "hey", "okay", "please", "hello", "sorry", "no", "yes", "so", "now", "well", "just", "maybe", "actually",
+        "kindly", "and", "right", "then", "oh", "duologue", "pocket", "hello duologue", "hello pocket", "excuse me",
+        "come on", "from now on", "could you", "can you", "would you", "will you", "can i", "could i", "could you just",
+        "can you just", "would you mind", "you can", "you could", "are you able to", "go ahead and", "be so kind and",
+        "would you be so kind and", "it would be nice if you could", "do me a favour and", "do you think you could",
+        "i would like you to", "i want you to", "i need you to", "i would love you to", "i would like", "i would love",
+        "i would like to have", "i would like to hear", "i would love to hear", "i want", "i want to hear", "i need",
+        "could you tell me", "can you tell me", "do you know", "do you happen to know", "any idea", "let me know",
+        "i would like to know", "i want to know", "i was wondering", "i wonder", "i think",
     )
 )  # fmt: skip
 _CLOSERS: Final = tuple(
     tuple(line.split())
-    for line in ("please", "for me", "now", "right now", "thanks", "thank you", "then", "if you can", "duologue", "pocket",
-                 "will you", "would you", "can you", "at the moment", "this morning", "today", "tonight", "again", "if you do not mind")
+    for line in (
+        "please", "for me", "now", "right now", "thanks", "thank you", "then", "if you can", "if you do not mind",
+        "duologue", "pocket", "will you", "would you", "can you", "at the moment", "this morning", "today", "tonight",
+        "again",
+    )
 )  # fmt: skip
 
 

@@ -83,6 +83,11 @@ SKILLS = (
         are you just a (machine|computer|program)
         who is speaking
         who is talking
+        are you perhaps a (machine|robot|computer)
+        i wonder (who|what) you are
+        say something about yourself
+        tell me all about yourself
+        what are you really
         tell me who you are
         tell me what you are
     """, about_self, "question"),
@@ -105,6 +110,10 @@ SKILLS = (
         which name do you have
         have you got a name
         what name do you have
+        may i know your name
+        i forgot your name
+        what was your name again
+        have you got any name
     """, own_name, "question"),
     Skill("maker", """
         who made you
@@ -126,6 +135,10 @@ SKILLS = (
         by whom were you made
         who put you together
         which company made you
+        tell me about your (makers|maker|creator|creators)
+        which people (made|created|built) you
+        what company made you
+        did somebody make you
     """, maker, "question"),
     Skill("project", """
         what is duologue
@@ -148,6 +161,10 @@ SKILLS = (
         what is duologue good for
         what kind of project is this
         what kind of program is this
+        what exactly is duologue
+        tell me all about (duologue|this project)
+        what is special about duologue
+        what do people use duologue for
     """, project, "question"),
     Skill("models", """
         which model are you
@@ -169,6 +186,12 @@ SKILLS = (
         what models do you have
         what model do you run
         name the models
+        is there another model
+        are there other models
+        can i use another model
+        what is the name of this model
+        what is the name of the model
+        can i change the model
     """, models, "question"),
     Skill("abilities", """
         what can you do
@@ -195,6 +218,13 @@ SKILLS = (
         tell me what things you can do
         which things can you do
         list your skills
+        show me your skills
+        show me what you know
+        what would you do for me
+        tell me about your skills
+        i do not know what to ask
+        what should i ask you
+        what shall i say
         what questions can i ask
         what can i do with you
         show me what you can do
@@ -220,5 +250,10 @@ SKILLS = (
         do you remember what i say
         who is listening to me
         is anybody else listening
+        is (someone|anybody) recording (us|me|this)
+        will you keep my voice
+        is my voice recorded
+        do you tell others what i say
+        does anybody hear what i say
     """, privacy, "question", weight=0.6),
 )  # fmt: skip

@@ -50,5 +50,13 @@ SKILLS = (
         do you know {sum}
         what number is {sum}
         what is the value of {sum}
+        what do {sum} make
+        what does {sum} equal
+        give me the result of {sum}
+        give me {sum}
+        i need {sum}
+        tell me how much {sum} makes
+        if i {sum} what do i get
+        please {sum}
     """, calculate, "question", weight=5.0),
 )  # fmt: skip

@@ -56,6 +56,12 @@ SKILLS = (
         roll the dice again
         cast the dice
         one dice please
+        roll another dice
+        roll some dice
+        roll a dice that has {sides} sides
+        i want to roll {many:small} dice
+        dice please
+        play with dice
     """, dice),
     Skill("coin", """
         flip a coin
@@ -77,6 +83,11 @@ SKILLS = (
         flip it again
         toss another coin
         heads or tails please
+        give the coin a flip
+        will it be heads or tails
+        heads or tails what is it
+        let the coin decide
+        flip one coin
     """, coin),
     Skill("random_number", """
         give me a random number
@@ -99,6 +110,10 @@ SKILLS = (
         i need a number between {low:whole} and {high:whole}
         i need a random number
         any number between {low:whole} and {high:whole}
+        what about a random number
+        some number between {low:whole} and {high:whole}
+        a number between {low:whole} and {high:whole} please
+        any random number
         choose a number from {low:whole} to {high:whole}
     """, random_number, weight=1.3, sensible=_sensible),
 )  # fmt: skip

@@ -107,6 +107,11 @@ SKILLS = (
         is it late
         how late is it now
         do you have the exact time
+        what time do we have [now]
+        tell me what the clock says
+        i need to know the time
+        the time please
+        how much time is it
     """, tell_time, "question", weight=1.6),
     Skill("date", """
         what is the date
@@ -125,6 +130,11 @@ SKILLS = (
         what date do we have today
         date please
         today is what date
+        i forgot the date
+        what is the date again
+        can you say the date
+        the date please
+        today's date please
         what year is it @part=year
         which year is it @part=year
         what year do we have @part=year
@@ -155,6 +165,13 @@ SKILLS = (
         which weekday is it @which=today
         what weekday is today @which=today
         what weekday is tomorrow @which=tomorrow
+        tomorrow is which day @which=tomorrow
+        which day of the week is tomorrow @which=tomorrow
+        what day of the week was yesterday @which=yesterday
+        which day of the week was yesterday @which=yesterday
+        what will the date be tomorrow @which=tomorrow
+        today is which day @which=today
+        what day do we have today @which=today
         what date was yesterday @which=yesterday
         what day is the day after tomorrow @which=after
         what day is the {day} of {month}
@@ -186,6 +203,10 @@ SKILLS = (
         how long do we have to wait until {event}
         how long do we have to wait until {weekday}
         is it long until {event}
+        how many days are (between now and|before) {event}
+        when will it be {event}
+        how many days away is {event}
+        tell me the days until {event}
         when does {event} (start|begin)
         how many days to {weekday}
     """, days_until, "question"),

@@ -82,5 +82,13 @@ SKILLS = (
         {amount:number} {source:unit} is how many {target:unit}
         how far is {amount:number} {source:unit} in {target:unit}
         tell me {amount:number} {source:unit} in {target:unit}
+        how many {target:unit} does {amount:number} {source:unit} make
+        how many {target:unit} do {amount:number} {source:unit} make
+        if i have {amount:number} {source:unit} how many {target:unit} is that
+        {amount:number} {source:unit} how many {target:unit} is that
+        how many {target:unit} do i get for {amount:number} {source:unit}
+        give me {amount:number} {source:unit} in {target:unit}
+        {amount:number} {source:unit} into {target:unit}
+        what is the value of {amount:number} {source:unit} in {target:unit}
     """, convert, "question", weight=4.0, sensible=_sensible),
 )  # fmt: skip

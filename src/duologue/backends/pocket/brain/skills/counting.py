@@ -64,6 +64,11 @@ SKILLS = (
         begin to count to {last:whole} @direction=up
         start counting from {first:small} to {last:whole} @direction=up
         count slowly to {last:whole} @direction=up
+        go and count to {last:whole} @direction=up
+        count backwards starting from {last:whole} @direction=down
+        count from {last:whole} backwards @direction=down
+        count in steps of {step:small} to {last:whole} @direction=up
+        just count to {last:whole} @direction=up
         start counting down from {last:whole} @direction=down
     """, count, weight=2.0, sensible=_sensible),
 )  # fmt: skip

@@ -38,8 +38,8 @@ def voice(scene: Scene, slots: Slots) -> Reply:
     if how in ("louder", "quieter"):
         return say(f"I can't change the volume myself. Please turn your speaker {'up' if how == 'louder' else 'down'}.")
     if how in ("faster", "slower"):
-        return say(f"How fast I talk is the speed in the session's voice settings. Set it {'higher' if how == 'faster' else 'lower'}, "
-                   f"and I will talk {how}.")  # fmt: skip
+        speed = "higher" if how == "faster" else "lower"
+        return say(f"How fast I talk is the speed in the voice settings. Set it {speed}, and I will talk {how}.")
     return say("My voice can be changed in the session's voice settings.")
 
 
@@ -89,6 +89,13 @@ SKILLS = (
         say again
         repeat your (answer|last sentence)
         repeat what you just said
+        what was it you [just] said
+        what did you tell me
+        i did not hear you say that again
+        repeat it
+        repeat that for me
+        could you repeat yourself
+        sorry i did not hear you
     """, say_again, "request", chat=True, weight=1.3),
     Skill("repeat_after", """
         repeat after me {phrase}
@@ -108,6 +115,10 @@ SKILLS = (
         repeat this sentence {phrase}
         say the phrase {phrase}
         repeat the phrase {phrase}
+        speak after me {phrase}
+        speak the words {phrase}
+        repeat these words {phrase}
+        repeat these (two|three) words {phrase}
         say out loud {phrase}
     """, repeat_after, weight=1.5),
     Skill("go_on", """
@@ -144,6 +155,13 @@ SKILLS = (
         and what happened then
         continue where you stopped
         do not stop
+        please do go on
+        keep on talking
+        keep on going
+        go ahead with the story
+        go on with it please
+        and how did it end
+        i want to hear the rest
     """, go_on, chat=True, weight=1.3),
     Skill("stop", """
         stop
@@ -181,6 +199,12 @@ SKILLS = (
         okay enough
         you can stop now
         be silent
+        no more talking
+        i said stop
+        just stop
+        stop right there
+        you can stop
+        stop your story
     """, stop, "exclamation", chat=True, weight=1.5),
     Skill("wait", """
         wait
@@ -201,6 +225,12 @@ SKILLS = (
         give me a second
         give me a minute
         one second
+        hold on please
+        one moment i have to think
+        i have to think
+        let me think about it
+        wait for me
+        wait just a moment
         wait please
         i need a moment
     """, wait, "exclamation", chat=True),
@@ -240,6 +270,14 @@ SKILLS = (
         be louder @how=louder
         speak softly @how=quieter
         not so loud @how=quieter
+        be [a little] more quiet @how=quieter
+        speak a (bit|little) quieter @how=quieter
+        raise your voice @how=louder
+        lower your voice @how=quieter
+        i can not hear you well @how=louder
+        that is too loud @how=quieter
+        that is too fast @how=slower
+        that is too slow @how=faster
     """, voice),
     Skill("beyond", """
         what is the weather [like] [today] @topic=weather
@@ -274,5 +312,13 @@ SKILLS = (
         call my (mother|father|sister|brother) @topic=phone
         look something up @topic=search
         what happened in the world today @topic=news
+        tell me about the weather @topic=weather
+        tell me the weather @topic=weather
+        put on some music @topic=music
+        make the light brighter @topic=lights
+        make it dark @topic=lights
+        is there any news @topic=news
+        can you call somebody @topic=phone
+        can you sing @topic=sing
     """, beyond),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..scene import Effect, Pending, Reply, Scene, Slots, State, know, say
 from ..slots import THINGS
-from ..words import core, stem
+from ..words import core, stem, word_set
 from .person import turned
 from .skill import Skill
 
@@ -14,7 +14,7 @@ _HABITS = {"home": ("you live in", "Where you live"), "likes": ("you like", "Wha
 
 
 def _spoken(thing: str, value: str) -> str:
-    """"your dog is called Rex", as the second half of a sentence."""
+    """ "your dog is called Rex", as the second half of a sentence."""
     if thing == "name":
         return f"your name is {value.title()}"
     if thing in _HABITS:
@@ -34,10 +34,11 @@ def remember(scene: Scene, slots: Slots) -> Reply:
         return say("What should I remember?", pending=Pending("remember", {"thing": "note"}, (("value", "fact"),)))
     effect = know(thing, value)
     if thing == "name":
-        return say(scene.one_of(f"Nice to meet you, {value.title()}!", f"Hello {value.title()}! I'll remember that."), effect)
+        you = value.title()
+        return say(scene.one_of(f"Nice to meet you, {you}!", f"Hello {you}! I'll remember that."), effect)
     told = _spoken(thing, value)
-    return say(scene.one_of(f"I'll remember that {told}.", f"Okay: {told}.", f"Good to know. {told[0].upper()}{told[1:]}."),
-               effect)  # fmt: skip
+    again = told[0].upper() + told[1:]
+    return say(scene.one_of(f"I'll remember that {told}.", f"Okay: {told}.", f"Good to know. {again}."), effect)
 
 
 def recall(scene: Scene, slots: Slots) -> Reply:
@@ -47,7 +48,8 @@ def recall(scene: Scene, slots: Slots) -> Reply:
         return say(f"{told[0].upper()}{told[1:]}.")
     what = _HABITS[thing][1] if thing in _HABITS else f"Your {thing}'s name" if thing in THINGS else f"Your {thing}"
     wanted = {"name": "name", "home": "place", "likes": "likes"}.get(thing, "name" if thing in THINGS else "phrase")
-    return say(f"{what}? You have not told me yet.", pending=Pending("remember", {"thing": thing}, (("value", wanted),)))
+    pending = Pending("remember", {"thing": thing}, (("value", wanted),))
+    return say(f"{what}? You have not told me yet.", pending=pending)
 
 
 def recall_all(scene: Scene, slots: Slots) -> Reply:
@@ -55,7 +57,7 @@ def recall_all(scene: Scene, slots: Slots) -> Reply:
     if not facts:
         return say("You have not told me anything about yourself yet.")
     told = [_spoken(thing, value) for thing, value in facts.items()]
-    return say("I know that " + (" and ".join(told) if len(told) < 3 else ", ".join(told[:-1]) + " and " + told[-1]) + ".")
+    return say(f"I know that {', '.join(told[:-1])}{' and ' if told[1:] else ''}{told[-1]}.")
 
 
 def note_about(scene: Scene, text: str) -> Reply | None:
@@ -71,9 +73,9 @@ def note_about(scene: Scene, text: str) -> Reply | None:
     return say(f"You told me that {turned(best)}.")
 
 
-_COMMON = frozenset(
+_COMMON = word_set(
     "the a an is are was were in on at of to for from and or my your i you me we it that this where what who when which"
-    " how did do does have has had be been with by can tell about there".split()
+    " how did do does have has had be been with by can tell about there"
 )
 
 
@@ -103,6 +105,12 @@ SKILLS = (
         you can call me {value:name} @thing=name
         i am called {value:name} @thing=name
         people call me {value:name} @thing=name
+        the name is {value:name} @thing=name
+        everybody calls me {value:name} @thing=name
+        keep in your mind that {value:fact} @thing=note
+        i want you to know that {value:fact} @thing=note
+        save this {value:fact} @thing=note
+        write down that {value:fact} @thing=note
         remember that my {thing:relation} is called {value:name}
         remember that my {thing:relation} is named {value:name}
         remember that my {thing:relation}'s name is {value:name}
@@ -124,6 +132,11 @@ SKILLS = (
         my {thing:relation}'s name is {value:name}
         i have a {thing:relation} called {value:name}
         i have a {thing:relation} named {value:name}
+        my {thing:relation} has the name {value:name}
+        {value:name} is my {thing:relation}
+        {value:name} is the name of my {thing:relation}
+        {value:colour} is my favourite colour @thing=favourite colour
+        we live in {value:place} @thing=home
         the name of my {thing:relation} is {value:name}
         my favourite colour is {value:colour} @thing=favourite colour
         my favourite food is {value:food} @thing=favourite food
@@ -169,6 +182,12 @@ SKILLS = (
         tell me what my name is @thing=name
         what am i called @thing=name
         how am i called @thing=name
+        which colour is my favourite @thing=favourite colour
+        what did i say my name was @thing=name
+        in which city do i live @thing=home
+        in what city do i live @thing=home
+        where is my home @thing=home
+        what was my name again @thing=name
     """, recall, "question", weight=2.0),
     Skill("recall_all", """
         what do you know about me
@@ -191,6 +210,11 @@ SKILLS = (
         is there anything you know about me
         tell me what you remember
         tell me what i told you
+        say what you know about me
+        which things did i tell you
+        what things do you know about me
+        what have you learned about me
+        tell me all you know about me
         what do you know about my life
         list what you know about me
     """, recall_all, "question"),
@@ -215,6 +239,9 @@ SKILLS = (
         forget all that you know @thing=everything
         forget it all @thing=everything
         delete everything you know about me @thing=everything
+        delete (all|what) i told you @thing=everything
+        you should forget everything @thing=everything
+        lose everything i told you @thing=everything
         delete my name @thing=name
         erase all you know @thing=everything
         erase what you know about me @thing=everything

@@ -115,6 +115,9 @@ SKILLS = (
         good to hear you
         a good morning to you
         welcome
+        a very good (morning|evening)
+        hello nice to (meet|hear) you
+        hello how nice
     """, hello, "exclamation"),
     Skill("how_are_you", """
         how are you
@@ -138,6 +141,10 @@ SKILLS = (
         how is life
         how is your day going
         are you all right
+        is everything (well|okay|fine) with you
+        how are you these days
+        what about you
+        and how about you
     """, how_are_you, "exclamation"),
     Skill("feeling_well", """
         i am (fine|good|great|well|okay)
@@ -158,6 +165,10 @@ SKILLS = (
         i could not be better
         i feel wonderful
         my day was (good|great)
+        today i feel (good|great|wonderful)
+        i am feeling (really|very) good
+        i am feeling wonderful
+        everything is (fine|good|great)
     """, feeling_well, "statement", chat=True),
     Skill("feeling_low", """
         i am (sad|tired|bored|lonely|sick)
@@ -180,6 +191,11 @@ SKILLS = (
         i am not so well
         i feel so alone
         i am unhappy
+        i do not feel (good|great)
+        i am bored and tired
+        i feel very (lonely|sad|tired)
+        life is hard
+        nothing is going well
     """, feeling_low, "statement", chat=True),
     Skill("thanks", """
         thank you
@@ -199,6 +215,10 @@ SKILLS = (
         thank you for the (story|joke|help)
         i thank you
         that was very kind
+        thank you for (telling|showing) me
+        i want to thank you
+        that is nice of you thank you
+        thanks a million
         that is great thank you
     """, thanks, "exclamation", chat=True),
     Skill("goodbye", """
@@ -225,6 +245,11 @@ SKILLS = (
         bye for now
         until tomorrow
         we can stop here for today
+        it is time to (say goodbye|go)
+        goodbye and have a nice day
+        let us say goodbye
+        i am off now
+        time to go now
     """, goodbye, "exclamation", chat=True),
     Skill("yes", """
         yes
@@ -248,6 +273,13 @@ SKILLS = (
         why not
         very much
         yes that is correct
+        yes i think so
+        i think so
+        yes that sounds good
+        that would be nice
+        yes okay
+        yes right
+        correct
     """, yes, "exclamation", chat=True, weight=0.7),
     Skill("no", """
         no
@@ -270,6 +302,12 @@ SKILLS = (
         no i do not like it
         no that is not it
         not really no
+        no i would rather not
+        i would rather not
+        no leave it
+        leave it
+        no that is okay
+        no not that one
     """, no, "exclamation", chat=True, weight=0.7),
     Skill("okay", """
         okay
@@ -299,6 +337,12 @@ SKILLS = (
         got it
         that is fine with me
         okay i see
+        that is good
+        oh that is good
+        okay that sounds good
+        that is nice
+        all right then
+        okay fine
     """, okay, "exclamation", chat=True, weight=0.7),
     Skill("compliment", """
         you are (great|good|wonderful|funny|clever|smart|nice|sweet)
@@ -324,6 +368,13 @@ SKILLS = (
         what a (nice|good) story
         you are amazing
         you are a good robot
+        your voice is (nice|lovely|really nice)
+        what a nice voice
+        you do that very well
+        you are so (funny|good|clever)
+        you have done well
+        nice work
+        great job
     """, compliment, "statement", chat=True),
     Skill("complaint", """
         that is wrong
@@ -349,6 +400,12 @@ SKILLS = (
         you do not listen
         this is wrong
         your answer is wrong
+        that is not what i wanted
+        you heard something wrong
+        i said something else
+        i meant something else
+        that is nonsense
+        you are mistaken
     """, complaint, "statement", chat=True),
     Skill("apology", """
         sorry
@@ -371,6 +428,10 @@ SKILLS = (
         that was my fault
         i did not want to interrupt you
         sorry for that
+        i am so sorry about this
+        i made a mistake
+        sorry i made a mistake
+        sorry i was wrong
     """, apology, "exclamation", chat=True),
     Skill("presence", """
         can you hear me
@@ -395,6 +456,11 @@ SKILLS = (
         is my microphone working
         do you hear my voice
         anybody there
+        is there anybody listening
+        is anybody listening
+        can you hear what i say
+        can you hear my voice
+        do you hear what i say
     """, presence, "question"),
     Skill("affection", """
         i love you
@@ -413,6 +479,11 @@ SKILLS = (
         will you marry me
         can you be my friend
         can we be friends
+        i want to be your friend
+        let us be friends
+        do you think you like me
+        what do you think of me
+        do you care about me
         do you have a family
         do you ever get (tired|bored|lonely)
         do you like music

@@ -36,6 +36,11 @@ SKILLS = (
         spell {word} letter by letter
         how do i write the word {word}
         tell me how to write {word}
+        which letters are in {word}
+        the spelling of {word}
+        spell for me [the word] {word}
+        what letters are in {word}
+        can you spell {word} for me
         how do you spell the word {word}
     """, spell, "question", weight=1.6),
 )  # fmt: skip

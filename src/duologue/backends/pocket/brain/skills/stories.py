@@ -84,6 +84,14 @@ SKILLS = (
         another story please
         do you have a story for me
         tell me a new story
+        i am ready for a story
+        let us have a story
+        i want the story about {topic}
+        can i hear a story
+        can i hear the story about {topic}
+        story please
+        start a story
+        begin a story
     """, tell_story, weight=1.8),
     Skill("joke", """
         tell me a joke
@@ -112,5 +120,12 @@ SKILLS = (
         i need a joke
         i need a good laugh
         tell me a new joke
+        let us hear a joke
+        make me laugh with a joke
+        one joke please
+        can i hear a joke
+        joke please
+        i am ready for a joke
+        tell me the best joke you know
     """, tell_joke, weight=1.5),
 )  # fmt: skip

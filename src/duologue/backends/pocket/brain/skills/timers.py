@@ -37,7 +37,7 @@ def set_timer(scene: Scene, slots: Slots) -> Reply:
     seconds, label = int(slots["duration"]), str(slots.get("label", ""))
     if not 0 < seconds <= LONGEST.total_seconds():
         return say("A timer can run from one second to one year. How long should it be?",
-                   pending=Pending("timer", {k: v for k, v in slots.items() if k != "duration"}, _WHEN[:1]))  # fmt: skip
+                   pending=Pending("timer", _without_duration(slots), _WHEN[:1]))  # fmt: skip
     effect = _start("timer", scene.now + timedelta(seconds=seconds), label, seconds)
     length = say_duration(seconds)
     return say(
@@ -48,6 +48,10 @@ def set_timer(scene: Scene, slots: Slots) -> Reply:
         ),
         effect,
     )
+
+
+def _without_duration(slots: Slots) -> Slots:
+    return {name: value for name, value in slots.items() if name != "duration"}
 
 
 def set_alarm(scene: Scene, slots: Slots) -> Reply:
@@ -70,7 +74,7 @@ def remind(scene: Scene, slots: Slots) -> Reply:
         )
     if "duration" in slots and not 0 < int(slots["duration"]) <= LONGEST.total_seconds():
         return say("That is too far away for me. When should I remind you?",
-                   pending=Pending("reminder", {k: v for k, v in slots.items() if k != "duration"}, _WHEN))  # fmt: skip
+                   pending=Pending("reminder", _without_duration(slots), _WHEN))  # fmt: skip
     if not task and not slots.get("anything"):
         asked = {**slots, "anything": "yes"}
         return say("What should I remind you of?", pending=Pending("reminder", asked, (("task", "task"),)))
@@ -118,7 +122,8 @@ def cancel(scene: Scene, slots: Slots) -> Reply:
     if "duration" in slots:
         chosen = [timer for timer in chosen if timer.seconds == slots["duration"]]
     if not chosen:
-        return say(f"There is no such {kind or 'timer'} to cancel." if timers else f"There is no {kind or 'timer'} set.")
+        what = str(kind or "timer")
+        return say(f"There is no such {what} to cancel." if timers else f"There is no {what} set.")
     if slots.get("extent") != "all":
         chosen = chosen[-1:]
     tokens = {timer.token for timer in chosen}
@@ -137,15 +142,16 @@ def due(scene: Scene, timer: Timer) -> Reply:
         return replace(state, timers=tuple(other for other in state.timers if other.token != timer.token))
 
     if timer.kind == "reminder":
-        text = f"This is your reminder to {turned(timer.label)}." if timer.label else "Here is the reminder you asked for."
+        text = f"This is your reminder to {turned(timer.label)}." if timer.label else "Here is your reminder."
     elif timer.kind == "alarm":
-        text = f"Good {'morning' if 4 <= scene.now.hour < 12 else 'day'}! It is {say_clock(timer.due)}. Your alarm is due."
+        part = "morning" if 4 <= scene.now.hour < 12 else "day"
+        text = f"Good {part}! It is {say_clock(timer.due)}. This is your alarm."
+    elif timer.label or not timer.seconds:
+        text = f"Your {timer.label} timer is done."
     else:
-        length = f"{say_duration(timer.seconds)} are" if timer.seconds else "The time is"
-        text = f"Your {timer.label} timer is done." if timer.label else f"Time's up! The {length} over."
-        if timer.seconds and not timer.label:
-            single = say_duration(timer.seconds).startswith("one ") and " and " not in say_duration(timer.seconds)
-            text = f"Time's up! {say_duration(timer.seconds).capitalize()} {'is' if single else 'are'} over."
+        length = say_duration(timer.seconds)
+        single = length.startswith("one ") and " and " not in length
+        text = f"Time's up! {length.capitalize()} {'is' if single else 'are'} over."
     return say(text, effect)
 
 
@@ -187,6 +193,15 @@ SKILLS = (
         set the timer to {duration}
         run a timer for {duration}
         begin a timer for {duration}
+        in {duration} let me know
+        start counting down {duration}
+        the timer should run for {duration}
+        let the timer run for {duration}
+        make that a timer for {duration}
+        a timer for {duration}
+        i need {duration} on the timer
+        ring in {duration}
+        time {duration} for me
     """, set_timer, needs=("duration",), weight=4.0),
     Skill("alarm", """
         set an alarm for {clock}
@@ -213,6 +228,10 @@ SKILLS = (
         ring at {clock}
         i want to wake up at {clock}
         please wake me at {clock}
+        my alarm should (go off|ring) at {clock}
+        let the alarm ring at {clock}
+        have the alarm set for {clock}
+        i want an alarm at {clock}
     """, set_alarm, needs=("clock",), weight=2.5),
     Skill("reminder", """
         remind me to {task} in {duration}
@@ -241,6 +260,12 @@ SKILLS = (
         make a reminder to {task} in {duration}
         make a reminder in {duration} to {task}
         make a reminder at {clock} to {task}
+        i must not forget to {task} remind me in {duration}
+        i must not forget to {task} remind me at {clock}
+        remind me about {task} in {duration}
+        remind me about {task} at {clock}
+        remind me of {task} in {duration}
+        remind me of {task} at {clock}
         i need a reminder to {task} in {duration}
         set up a reminder to {task} at {clock}
         remind me that i have to {task} in {duration}
@@ -287,6 +312,14 @@ SKILLS = (
         do i have any alarms @kind=alarm
         do i have any reminders @kind=reminder
         do i have any timers @kind=timer
+        tell me how long the timer has left @kind=timer
+        is my timer still running @kind=timer
+        is the timer still running @kind=timer
+        what time did i set the alarm for @kind=alarm
+        when will the alarm ring @kind=alarm
+        when do you wake me @kind=alarm
+        how long does the timer still run @kind=timer
+        how long until the timer is done @kind=timer
     """, remaining, "question", weight=1.6),
     Skill("cancel", """
         cancel the timer @kind=timer
@@ -327,5 +360,14 @@ SKILLS = (
         stop my timer @kind=timer
         remove my reminder @kind=reminder
         clear the timer @kind=timer
+        get rid of the timer @kind=timer
+        get rid of the alarm @kind=alarm
+        the alarm is not needed [any more] @kind=alarm
+        the timer is not needed [any more] @kind=timer
+        i want to cancel all [the] alarms @kind=alarm @extent=all
+        no alarm tomorrow please @kind=alarm
+        do not wake me @kind=alarm
+        no more timer @kind=timer
+        do not remind me @kind=reminder
     """, cancel, weight=2.0),
 )  # fmt: skip
