@@ -16,6 +16,8 @@ from duologue.audio import RATE
 from duologue.audio.files import read_wave, write_wave
 from duologue.measure import ask as asking
 from duologue.measure.cli import ask
+from duologue.measure.voices import speak
+from measure.parrot import Parrot
 from measure.scripted import ENDPOINT, Scripted, ScriptedLine, tone
 
 
@@ -145,3 +147,32 @@ def test_a_reply_that_cannot_be_written(scripted: dict[str, Any], question: Path
     assert result.exit_code == 2
     assert "cannot be written" in result.stderr
     assert "it is noon" in result.stdout  # the conversation is not lost
+
+
+def test_a_model_that_cannot_start_says_why(question: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Parrot):
+        async def start(self) -> None:
+            raise OSError("there is no synthesizer; install flite")
+
+    monkeypatch.setattr(asking, "load", lambda name: Broken())
+    result = run(question, "--json")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "Error: the model 'parrot' cannot start: there is no synthesizer; install flite\n"
+
+
+def test_in_process_on_virtual_time(question: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No latency is told then, for there is none."""
+    monkeypatch.setattr(asking, "load", lambda name: Parrot(says=3.0))
+    spoken = tmp_path / "hello.wav"
+    write_wave(spoken, speak("Hello, how are you?", "slt").wave)
+    result = run(spoken, "--json", "--fast")
+    (turn,) = json.loads(result.stdout)["turns"]
+    assert turn == {
+        "heard": "hello",
+        "said": "hello",
+        "first_response_ms": None,
+        "answered": True,
+        "reply_seconds": 3.0,
+    }
+    assert "first response" not in run(spoken, "--fast").stdout

@@ -11,7 +11,7 @@ from duologue.audio import Wave, seconds
 from duologue.backends import load
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import Exchange, exchange
-from duologue.measure.lines import dial
+from duologue.measure.lines import LineError, dial
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,8 @@ async def ask(
 
     With ``url`` a server is asked, else a session in this process on ``model`` (``pocket`` by default);
     ``fast`` then runs on virtual time. ``told`` is called after each turn. Raises
-    :class:`~duologue.measure.lines.LineError` where the server fails,
-    :class:`~duologue.backends.UnknownModel` where there is no such model, and what its start raises.
+    :class:`~duologue.measure.lines.LineError` where the server fails or the model cannot start,
+    :class:`~duologue.backends.UnknownModel` where there is no such model.
     """
     async with AsyncExitStack() as stack:
         if url is not None:
@@ -60,7 +60,10 @@ async def ask(
             backend = load(model or "pocket")
             from duologue.measure.inprocess import in_process  # a server's guest needs no ears of its own
 
-            await backend.start()
+            try:
+                await backend.start()
+            except Exception as error:
+                raise LineError(f"the model {backend.card.name!r} cannot start: {error}") from error
             stack.push_async_callback(backend.stop)
             line = await stack.enter_async_context(in_process(backend, fast=fast))
         caller = Caller(line)

@@ -144,9 +144,7 @@ def latency(
                 bar.update()
 
             async with _server(url, model, sessions) as where:
-                return await measure(
-                    where, sessions=sessions, questions=many, model=model, token=token, told=told
-                )
+                return await measure(where, sessions=sessions, questions=many, model=model, token=token, told=told)
 
     result = _run(run())
     if as_json:
@@ -166,9 +164,7 @@ def latency(
 @JSON
 @click.option("--trials", type=click.IntRange(1), default=24, show_default=True, help="Interruptions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random moments.")
-def bargein(
-    model: str | None, url: str | None, token: str | None, as_json: bool, trials: int, seed: int
-) -> None:
+def bargein(model: str | None, url: str | None, token: str | None, as_json: bool, trials: int, seed: int) -> None:
     """Barge-in: the interrupter's onset to the listener's silence, with a stock client."""
     from duologue.measure.bargein import BargeIn, Trial, barge_in
 

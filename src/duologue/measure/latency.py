@@ -127,9 +127,7 @@ async def _ask(caller: Caller, spoken: Spoken) -> Answer:
 
 def _sum_up(model: str, sessions: int, answers: list[Answer]) -> Latency:
     def spread(some: list[Answer]) -> Spread | None:
-        return Spread.of(
-            [a.latency_ms / 1000 for a in some if a.latency_ms is not None and a.latency_ms >= 0]
-        )
+        return Spread.of([a.latency_ms / 1000 for a in some if a.latency_ms is not None and a.latency_ms >= 0])
 
     return Latency(
         model=model,
