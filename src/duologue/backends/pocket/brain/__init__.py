@@ -5,8 +5,8 @@ To add a skill, see :mod:`.skills`.
 
 from __future__ import annotations
 
-from .brain import Brain, Plan, Utterance, Want
-from .judgement import Judgement, judge
-from .understanding import Parse, understand
+from duologue.backends.pocket.brain.brain import Brain, Plan, Utterance, Want
+from duologue.backends.pocket.brain.judgement import Judgement, judge
+from duologue.backends.pocket.brain.understanding import Parse, understand
 
 __all__ = ["Brain", "Judgement", "Parse", "Plan", "Utterance", "Want", "judge", "understand"]

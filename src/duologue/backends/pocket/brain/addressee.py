@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .persona import DEFAULT_NAME
-from .words import plain, word_set
+from duologue.backends.pocket.brain.persona import DEFAULT_NAME
+from duologue.backends.pocket.brain.words import plain, word_set
 
 CONVERSATION: Final = 8.0
 """Seconds after an exchange during which what is heard is taken to be part of the conversation."""
@@ -37,7 +37,8 @@ def only_named(text: str, name: str) -> bool:
     words = plain(text)
     if "hello" in words or "good" in words:
         return False
-    rest = set(words) - set(plain(name)) - set(plain(DEFAULT_NAME)) - {"duologue"} - _CALLS
+    calls = _CALLS - {"yes", "no"}
+    rest = set(words) - set(plain(name)) - set(plain(DEFAULT_NAME)) - {"duologue"} - calls
     return not rest and named(text, name)
 
 

@@ -14,17 +14,16 @@ from random import Random
 from typing import Final
 
 from duologue.backends.contract import Ask, CallResult, HistoryItem, Message
-
-from . import judgement, persona, tools
-from .addressee import CONVERSATION, for_someone_else, named, only_named
-from .judgement import Judgement
-from .persona import Persona
-from .scene import Clauses, Effect, Pending, Reply, Scene, State, say
-from .skills import BY_NAME, about, timers
-from .skills.memory import note_about
-from .slots import KINDS, Reading
-from .understanding import Parse, index, understand
-from .words import Words, variants
+from duologue.backends.pocket.brain import judgement, persona, tools
+from duologue.backends.pocket.brain.addressee import CONVERSATION, for_someone_else, named, only_named
+from duologue.backends.pocket.brain.judgement import Judgement
+from duologue.backends.pocket.brain.persona import Persona
+from duologue.backends.pocket.brain.scene import Clauses, Effect, Pending, Reply, Scene, State, say
+from duologue.backends.pocket.brain.skills import BY_NAME, about, timers
+from duologue.backends.pocket.brain.skills.memory import note_about
+from duologue.backends.pocket.brain.slots import KINDS, Reading
+from duologue.backends.pocket.brain.understanding import Parse, index, understand
+from duologue.backends.pocket.brain.words import Words, variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +79,7 @@ class Brain:
         self._state = State()
         self._instructions = ""
         self._configured = now()
+        index()  # built once per process, before anybody waits for it
 
     def configure(self, instructions: str) -> None:
         """The session's instructions, also when they change."""
@@ -117,19 +117,21 @@ class Brain:
             obliged: the client asked outright, silence is no answer.
         """
         scene = self._scene(ask)
-        images = False
+        images, results = False, []
         if utterance is None:
             obliged = True
+            results = _results(history)
             last = next((item for item in reversed(history) if isinstance(item, Message) and item.role == "user"), None)
             images = last is not None and bool(last.images)
             utterance = Utterance(last.text, spoken=False) if last else None
         words = utterance.text if utterance else ""
         if ask.tools and (name := tools.forced(ask, words)) is not None:
             return _calling(name, tools.arguments(name, ask, words, scene.now))
-        results = [item for item in _trailing(history) if isinstance(item, CallResult)] if obliged else []
-        if results and history and isinstance(history[-1], CallResult):
+        if results:
             return _told("call_result", say(" ".join(tools.in_words(result.output) for result in results)))
-        if utterance is None or (not words.strip() and not images):
+        if images:
+            return _told("picture", say("I got your picture, but I have not learned to look at pictures yet."))
+        if utterance is None or not words.strip():
             if not obliged:
                 return _SILENCE
             return self._greeting(scene) if not history else self.idle(ask=ask)
@@ -137,8 +139,6 @@ class Brain:
         own = parse.score if parse and parse.skill not in ("beyond", "own_fact") else 0.0
         if ask.tools and (name := tools.matching(ask, words, own)) is not None:
             return _calling(name, tools.arguments(name, ask, words, scene.now))
-        if images and (parse is None or not words.strip()):
-            return _told("picture", say("I got your picture, but I have not learned to look at pictures yet."))
         return self._answer(utterance, parse, scene, since_exchange, obliged or not utterance.spoken)
 
     def _answer(
@@ -270,13 +270,14 @@ def _calling(name: str, arguments: str) -> Plan:
     return Plan(_NOTHING, "tool", call=(name, arguments))
 
 
-def _trailing(history: Sequence[HistoryItem]) -> list[HistoryItem]:
-    """The results at the end of the history, oldest first."""
-    found: list[HistoryItem] = []
+def _results(history: Sequence[HistoryItem]) -> list[CallResult]:
+    """What the client's functions returned since anybody spoke, oldest first."""
+    found: list[CallResult] = []
     for item in reversed(history):
-        if not isinstance(item, CallResult):
+        if isinstance(item, Message):
             break
-        found.insert(0, item)
+        if isinstance(item, CallResult):
+            found.insert(0, item)
     return found
 
 

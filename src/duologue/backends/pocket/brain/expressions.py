@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
-from . import numbers
-from .numbers import Number, say
+from duologue.backends.pocket.brain import numbers
+from duologue.backends.pocket.brain.numbers import Number, say
 
 _BINARY: Final = (
     (("plus",), "+"), (("and",), "+"), (("added", "to"), "+"),

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
 
-from . import slots
-from .slots import Value
-from .words import plain
+from duologue.backends.pocket.brain import slots
+from duologue.backends.pocket.brain.slots import Value
+from duologue.backends.pocket.brain.words import plain
 
 
 @dataclass(frozen=True, slots=True)

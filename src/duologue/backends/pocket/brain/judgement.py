@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from .skills import BY_NAME
-from .slots import Value
-from .understanding import fit, index, understand
-from .words import plain, variants, word_set
+from duologue.backends.pocket.brain.skills import BY_NAME
+from duologue.backends.pocket.brain.slots import Value
+from duologue.backends.pocket.brain.understanding import fit, index, understand
+from duologue.backends.pocket.brain.words import plain, variants, word_set
 
 _LISTENING: Final = word_set(
     "mm uh huh oh ah aha yes okay right sure wow really nice cool great good interesting indeed exactly true ha fine"
@@ -28,6 +28,8 @@ _HANGING: Final = word_set(
     " between into over per whether while as"
 )
 _CLEAR: Final = 0.85
+_LONG: Final = 16
+"""Words beyond which the tolerant understanding, whose cost grows with them, is not asked about partial words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def _complete(text: str, words: tuple[str, ...]) -> bool | None:
         return False if verdict is None and words[-1] in _HANGING else verdict
     if prefix or words[-1] in _HANGING:
         return False
+    if len(words) > _LONG:
+        return None
     parse = understand(text)
     if parse is None or parse.score < _CLEAR or parse.slots.keys() & index().free_slots[parse.skill]:
         return None

@@ -9,6 +9,7 @@ from typing import Any, Final
 from re import _constants, _parser  # type: ignore[attr-defined]  # isort: skip
 
 _MOST = 200
+_EXPLOSIVE_TEXT = 20
 _CATEGORIES: Final = {
     "CATEGORY_DIGIT": "0", "CATEGORY_WORD": "a", "CATEGORY_SPACE": " ", "CATEGORY_NOT_DIGIT": "a",
     "CATEGORY_NOT_WORD": "-", "CATEGORY_NOT_SPACE": "a",
@@ -16,11 +17,31 @@ _CATEGORIES: Final = {
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether ``pattern`` occurs in ``text``; a pattern that is no valid expression forbids nothing."""
+    """Whether ``pattern`` occurs in ``text``; a pattern that is no valid expression forbids nothing.
+
+    The pattern is the client's: one that may run for ever is not tried on a long text, and counts as not matching.
+    """
     try:
+        if len(text) > _EXPLOSIVE_TEXT and _explosive(_parser.parse(pattern)):
+            return False
         return re.search(pattern, text) is not None
     except re.error:
         return True
+
+
+def _explosive(tree: Any, repeated: bool = False) -> bool:
+    """Whether matching may take exponential time: a choice or an open repetition within an open repetition."""
+    for op, value in tree:
+        if op in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
+            endless = value[1] is _constants.MAXREPEAT
+            if (endless and repeated) or _explosive(value[2], repeated or endless):
+                return True
+        elif op is _constants.SUBPATTERN:
+            if _explosive(value[-1], repeated):
+                return True
+        elif op is _constants.BRANCH and (repeated or any(_explosive(branch) for branch in value[1])):
+            return True
+    return False
 
 
 def examples(pattern: str, place: int = 0) -> Iterator[str]:

@@ -13,10 +13,10 @@ from importlib.resources import files
 from random import Random
 from typing import Final
 
-from .grammar import Template
-from .skills import SKILLS, Skill
-from .slots import KINDS, Value
-from .words import word_set
+from duologue.backends.pocket.brain.grammar import Template
+from duologue.backends.pocket.brain.skills import SKILLS, Skill
+from duologue.backends.pocket.brain.slots import KINDS, Value
+from duologue.backends.pocket.brain.words import word_set
 
 PRONUNCIATIONS: Final = {"duologue": "D UW AH L AO G"}
 """Words that the phrasings use and the CMU dictionary lacks."""
@@ -56,17 +56,22 @@ _BREAKS: Final = (
     "stop please", "no stop", "okay stop", "okay okay", "no i mean", "actually", "never mind", "that's enough",
 )  # fmt: skip
 
-BACKGROUND: Final = tuple(sorted(word_set(
-    "the of and to a in that is was he for it with as his on be at by i this had not are but from or have an they"
-    " which one you were her all she there would their we him been has when who will more no if out so said what up"
-    " its about into than them can only other new some could time these two may then do first any my now such like"
-    " our over man me even most made after also did many before must through back years where much your way well"
-    " down should because each just those people how too little state good very make world still own see men work"
-    " long here get both between life being under never day same another know while last might us great old year off"
-    " come since go against came right used take three house water school money night door car table food city street"
-    " mother father friend children woman home room morning evening week month book story war government company"
-    " president bill report market price told asked looked went saw thought found left turned began walked stood"
-)))
+BACKGROUND: Final = tuple(
+    sorted(
+        word_set(
+            "a about after against all also an and another any are as asked at back be because been before began"
+            " being between bill book both but by came can car children city come company could day did do door"
+            " down each even evening father first food for found friend from get go good government great had has"
+            " have he her here him his home house how i if in into is it its just know last left life like little"
+            " long looked made make man many market may me men might money month more morning most mother much"
+            " must my never new night no not now of off old on one only or other our out over own people president"
+            " price report right room said same saw school see she should since so some state still stood story"
+            " street such table take than that the their them then there these they this those thought three"
+            " through time to told too turned two under up us used very walked war was water way we week well went"
+            " were what when where which while who will with woman work world would year years you your"
+        )
+    )
+)
 """Common words of other people's talk, for a background model."""
 
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from random import Random
 from typing import TypeAlias
 
-from .persona import Persona
-from .slots import Value
+from duologue.backends.pocket.brain.persona import Persona
+from duologue.backends.pocket.brain.slots import Value
 
 Slots: TypeAlias = Mapping[str, Value]
 

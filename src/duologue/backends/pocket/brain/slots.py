@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
 
-from . import expressions, numbers, times, unit_table
-from .words import plain, stem, word_set
+from duologue.backends.pocket.brain import expressions, numbers, times, unit_table
+from duologue.backends.pocket.brain.words import plain, stem, word_set
 
 Value: TypeAlias = str | int | float
 Reading: TypeAlias = tuple[int, Value, float]
@@ -66,8 +66,8 @@ def _free(samples: Sequence[str], most: int, weight: float = 1.0, without: froze
 
 
 _NO_NAMES: Final = word_set(
-    "a an the in at on of to for from by with and or but if when is are was am be i you me my your we it he she that this"
-    " what not back later again tomorrow today now there here so very please called named"
+    "a an the in at on of to for from by with and or but if when is are was am be i you me my your we it"
+    " he she that this what not back later again tomorrow today now there here so very please called named"
 )
 
 _NUMBER_WORDS: Final = frozenset((
@@ -92,6 +92,12 @@ def _integer(low: int, high: int) -> Kind:
                 yield end, value, trust
 
     return Kind(sample, read, words=_NUMBER_WORDS)
+
+
+def _amount_read(words: Sequence[str], at: int) -> Iterator[Reading]:
+    yield from numbers.read(words, at)
+    if words[at : at + 1] and words[at] in ("a", "an"):
+        yield at + 1, 1, 1.0
 
 
 def _same(*phrases: str) -> dict[str, Value]:
@@ -149,6 +155,7 @@ COLOURS: Final = ("red", "blue", "green", "yellow", "black", "white", "orange", 
 
 KINDS: Final[dict[str, Kind]] = {
     "number": Kind(numbers.sample, numbers.read, words=_NUMBER_WORDS),
+    "amount": Kind(numbers.sample, _amount_read, words=_NUMBER_WORDS),
     "small": _integer(1, 12),
     "whole": _integer(1, 100),
     "sides": _integer(2, 30),

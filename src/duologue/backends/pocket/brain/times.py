@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Final
 
-from . import numbers
-from .numbers import cardinal, count_of, ordinal, say
-from .words import stem
+from duologue.backends.pocket.brain import numbers
+from duologue.backends.pocket.brain.numbers import cardinal, count_of, ordinal, say
+from duologue.backends.pocket.brain.words import stem
 
 SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -24,24 +24,22 @@ MONTHS: Final = (
 
 def read_duration(words: Sequence[str], at: int) -> Iterator[tuple[int, int, float]]:
     """Durations in whole seconds at ``at``: (end, seconds, trust), the longest first."""
-    parts = list(_durations(words, at))
-    yield from sorted(parts, key=lambda part: -part[0])
+    yield from sorted(_durations(words, at, None), key=lambda part: -part[0])
 
 
-def _durations(words: Sequence[str], at: int) -> Iterator[tuple[int, int, float]]:
-    for end, seconds, trust, last in _spans(words, at):
-        joined = end + 1 if words[end : end + 1] == ["and"] or words[end : end + 1] == ("and",) else end
-        for more_end, more, more_trust, unit in _spans(words, joined):
-            if unit < last:
-                for third_end, third, third_trust, smallest in _spans(words, more_end):
-                    if smallest < unit:
-                        yield third_end, seconds + more + third, min(trust, more_trust, third_trust)
-                yield more_end, seconds + more, min(trust, more_trust)
-        if joined == end and last in (60, 3600):  # "one minute thirty"
-            for more_end, value, more_trust in numbers.read(words, end):
-                if isinstance(value, int) and 0 < value < 60 and more_trust > 0.5:
-                    yield more_end, seconds + value * last // 60, min(trust, 0.8)
+def _durations(words: Sequence[str], at: int, above: int | None) -> Iterator[tuple[int, int, float]]:
+    """Amounts of ever smaller units, all below ``above`` seconds: "an hour, two minutes and ten seconds"."""
+    for end, seconds, trust, unit in _spans(words, at):
+        if above is not None and unit >= above:
+            continue
         yield end, seconds, trust
+        joined = end + 1 if words[end : end + 1] and words[end] == "and" else end
+        for more_end, more, surely in _durations(words, joined, unit):
+            yield more_end, seconds + more, min(trust, surely)
+        if joined == end and unit in (60, 3600):  # "one minute thirty"
+            for more_end, value, surely in numbers.read(words, end):
+                if isinstance(value, int) and 0 < value < 60 and surely > 0.5:
+                    yield more_end, seconds + value * unit // 60, min(trust, 0.8)
 
 
 def _spans(words: Sequence[str], at: int) -> Iterator[tuple[int, int, float, int]]:
@@ -186,15 +184,11 @@ def _hands(words: Sequence[str], at: int) -> Iterator[tuple[int, int, int, float
     for end, minutes, trust in spans:
         after = end + 1 if [stem(w) for w in words[end : end + 1]] == ["minute"] else end
         if words[after : after + 1] and words[after] in ("past", "after", "to", "before") and 0 < minutes < 60:
-            for hour_end, hour, hour_trust in numbers.read(words, after + 1):
-                if isinstance(hour, int) and 0 < hour <= 12:
-                    before = words[after] in ("to", "before")
-                    yield (
-                        _oclock(words, hour_end),
-                        (hour - 2) % 12 + 1 if before else hour,
-                        (60 - minutes if before else minutes),
-                        min(trust, hour_trust),
-                    )
+            before = words[after] in ("to", "before")
+            for hour_end, named, surely in numbers.read(words, after + 1):
+                if isinstance(named, int) and 0 < named <= 12:
+                    past = 60 - minutes if before else minutes
+                    yield _oclock(words, hour_end), (named - 2) % 12 + 1 if before else named, past, min(trust, surely)
         if words[shift] in ("half", "quarter") or not 0 <= minutes < 24:
             continue
         for minute_end, minute, minute_trust in _minutes(words, end):

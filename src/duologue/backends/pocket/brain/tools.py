@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from duologue.backends.contract import Ask, Tool
-
-from . import numbers
-from .arguments import Unsatisfiable, fill
-from .words import Words, core, plain, stem, word_set
+from duologue.backends.pocket.brain import numbers
+from duologue.backends.pocket.brain.arguments import fill
+from duologue.backends.pocket.brain.schema import Unsatisfiable
+from duologue.backends.pocket.brain.words import Words, core, plain, stem, word_set
 
 _GENERIC: Final = word_set(
     "get set do make run call fetch find show list tell give look up the a an of for to in on by with and or from this"
@@ -116,6 +116,9 @@ def _statements(value: Any, name: str = "") -> Iterator[str]:
             yield f"number {numbers.cardinal(place)}: " + ", ".join(_statements(item))
     else:
         said = _simple(value)
+        if name and isinstance(value, bool):
+            yield f"{name}: {said}"
+            return
         yield f"the {name} {'are' if isinstance(value, list) else 'is'} {said}" if name else said
 
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Final
 
-from .grammar import Slot, Template
-from .skills import SKILLS
-from .slots import KINDS, Reading, Value
-from .words import Words, stem, variants, word_set
+from duologue.backends.pocket.brain.grammar import Slot, Template
+from duologue.backends.pocket.brain.skills import SKILLS
+from duologue.backends.pocket.brain.slots import KINDS, Reading, Value
+from duologue.backends.pocket.brain.words import Words, stem, variants, word_set
 
-UNDERSTOOD: Final = 0.62
+UNDERSTOOD: Final = 0.58
 """The score from which on an utterance counts as understood."""
 
 _SURE: Final = 0.75
@@ -30,7 +30,7 @@ _SHORTLIST = 24
 _TELLING = 2.5
 _UNKNOWN = 1.4
 _FREE_WORD = 0.06
-_KIN = 0.3
+_KIN = 0.15
 _SPARE = 1.2
 _FUNCTION_WORDS: Final = word_set(
     "a an the is are was am be do does did will would could can shall should it that this to of for in on at by and"
@@ -38,11 +38,15 @@ _FUNCTION_WORDS: Final = word_set(
     " going got get well really still very quite exactly bit little also even always ever again today than kind sort"
     " want need he she his her they them were been but all thing something anyway most more one once said"
 )
-_SOUND_ALIKE: Final = {
+_ALIKE: Final = {
     "two": "to", "too": "to", "four": "for", "here": "hear", "right": "write", "buy": "by", "role": "roll",
     "bye": "by", "whether": "weather", "tail": "tale", "won": "one", "an": "a", "know": "no", "weight": "wait",
     "till": "until", "wright": "write",
+    "speak": "talk", "begin": "start", "anyone": "anybody", "someone": "anybody", "somebody": "anybody",
+    "pick": "choose", "delete": "erase", "remove": "erase", "toss": "throw", "mother": "mum", "told": "tell",
+    "spoke": "talk", "made": "make", "woken": "wake", "written": "write", "switch": "turn", "really": "very",
 }  # fmt: skip
+"""Words that sound alike, and words that do the same work here."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,26 @@ class _Node:
     """Patterns that are whole here."""
 
 
+@lru_cache(maxsize=8192)
 def sound(word: str) -> str:
-    """What a word is compared by: number and homophones do not matter."""
-    short = stem(word)
-    return _SOUND_ALIKE.get(short, short)
+    """What a word is compared by: neither number nor tense matters, nor which of several like words it is."""
+    short = _untensed(stem(word))
+    return _ALIKE_SOUNDS.get(short, short)
+
+
+def _untensed(word: str) -> str:
+    """ "telling" and "cancelled" without their endings; "need" and "evening" keep theirs."""
+    for ending in ("ing", "ed"):
+        base = word.removesuffix(ending)
+        if base != word and len(base) > 2 and not base.endswith("e") and word not in ("evening", "morning", "hundred"):
+            if base[-1] == base[-2] and base[-1] in "lnptgm" and base not in ("spell", "tell", "call", "roll", "add"):
+                return base[:-1]
+            return base
+    return word[:-1] if len(word) > 3 and word.endswith("e") and word != "note" else word
+
+
+_ALIKE_SOUNDS: Final = {_untensed(word): _untensed(like) for word, like in _ALIKE.items()}
+_FUNCTION_SOUNDS: Final = frozenset(map(sound, _FUNCTION_WORDS))
 
 
 class _Index:
@@ -100,10 +120,10 @@ class _Index:
                     users[sound(element)].add(name)
         scale = _TELLING / math.log(1 + len(SKILLS))
         self.weights = {
-            word: scale * math.log(1 + len(SKILLS) / len(skills)) * (0.3 if word in _FUNCTION_WORDS else 1.0)
+            word: scale * math.log(1 + len(SKILLS) / len(skills)) * (0.4 if word in _FUNCTION_SOUNDS else 1.0)
             for word, skills in users.items()
         }
-        self.weights["please"] = 0.08
+        self.weights[sound("please")] = 0.08
         self.words_of: defaultdict[str, set[str]] = defaultdict(set)
         for word, skills in users.items():
             for name in skills:
@@ -146,7 +166,7 @@ class _Index:
 
     def weight(self, word: str) -> float:
         """How much a word that no pattern accounts for speaks against it."""
-        return self.weights.get(word) or (0.5 if word in _FUNCTION_WORDS else _UNKNOWN)
+        return self.weights.get(word) or (0.5 if word in _FUNCTION_SOUNDS else _UNKNOWN)
 
     def shortlist(self, sounds: Sequence[str]) -> list[tuple[float, int]]:
         """The patterns most likely to fit, each with an upper bound of its score, best first."""
@@ -214,7 +234,7 @@ def _align(pattern: _Pattern, sounds: Sequence[str], read: Reader) -> tuple[floa
         ahead[at] = (value - costs[at], matched, told, against + costs[at], link)
     for element, weight in zip(reversed(pattern.elements), reversed(pattern.weights), strict=True):
         row: list[_Cell] = [(0.0, 0.0, 0.0, 0.0, None)] * (count + 1)
-        missing = 3 * weight if pattern.roomy and element not in _FUNCTION_WORDS else weight
+        missing = 3 * weight if pattern.roomy and element not in _FUNCTION_SOUNDS else weight
         for at in range(count, -1, -1):
             value, matched, told, against, link = ahead[at]
             best: _Cell = (value - missing, matched, told, against + missing, link)
@@ -230,7 +250,7 @@ def _align(pattern: _Pattern, sounds: Sequence[str], read: Reader) -> tuple[floa
                 else:
                     free = KINDS[element.kind].free
                     for end, found, trust in read(element.kind, at):
-                        if free and all(word in _FUNCTION_WORDS for word in sounds[at:end]):
+                        if free and all(word in _FUNCTION_SOUNDS for word in sounds[at:end]):
                             continue
                         value, matched, told, against, link = ahead[end]
                         gain = weight if free else weight * (0.4 + 0.6 * trust)
@@ -274,7 +294,9 @@ def fit(words: Words) -> Fit:
             frontier.append((following, at + 1, link, trust))
         for slot, following in node.slots.items():
             kind = KINDS[slot.kind]
-            if kind.words and all(("0" if word[0].isdecimal() else word) in kind.words for word in sounds[at:]):
+            if kind.words and all(
+                slot.kind in table.kinds_of["0" if word[0].isdecimal() else word] for word in sounds[at:]
+            ):
                 prefix = True
             for end, value, surely in read(slot.kind, at):
                 sure = trust if kind.free else min(trust, surely)
@@ -310,13 +332,14 @@ def understand(text: str) -> Parse | None:
 
     Nothing of the conversation is considered. Results are cached.
     """
-    readings = [words[:60] for words in variants(text) if words]
+    readings = [words[:60] for words in variants(text)]
+    readings += [turned for words in readings[:2] if (turned := _time_last(words))]
     exact = max((found for words in readings for found in fit(words).parses), key=lambda each: each[0], default=None)
     if exact is not None and exact[1].score > 0.9:
         return exact[1]
     best, best_rank = (exact[1], exact[0]) if exact else (None, 0.0)
     table = index()
-    for words in readings:
+    for words in readings[:6]:
         sounds = [sound(word) for word in words]
         read = Reader(words)
         for bound, number in table.shortlist(sounds):
@@ -328,6 +351,15 @@ def understand(text: str) -> Parse | None:
             if rank > best_rank and score >= (_SURE if pattern.roomy else UNDERSTOOD) and _whole(pattern, slots):
                 best_rank, best = rank, Parse(pattern.skill, slots, score)
     return best if best is not None and best.score >= UNDERSTOOD else None
+
+
+def _time_last(words: Words) -> Words | None:
+    """ "for nine o'clock set an alarm" with the time at its usual place, the end."""
+    if words[:1] not in (("for",), ("at",), ("in",)):
+        return None
+    read = Reader(words)
+    end = max((reading[0] for kind in ("clock", "duration") for reading in read(kind, 1)), default=0)
+    return (*words[end:], *words[:end]) if 0 < end < len(words) else None
 
 
 def _whole(pattern: _Pattern, slots: Mapping[str, Value]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .words import plain, stem
+from duologue.backends.pocket.brain.words import plain, stem
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ _CLOSERS: Final = tuple(
     for line in (
         "please", "for me", "now", "right now", "thanks", "thank you", "then", "if you can", "if you do not mind",
         "duologue", "pocket", "will you", "would you", "can you", "at the moment", "this morning", "today", "tonight",
-        "again",
+        "again", "from now on",
     )
 )  # fmt: skip
 
@@ -133,7 +133,8 @@ def variants(text: str) -> list[Words]:
     """
     words = plain(text)
     bare = tuple(word for word in words if word not in _FILLERS) or words
-    found = [bare]
+    blunt = tuple(word for word in bare if word != "please")
+    found = [bare, blunt] if blunt and blunt != bare else [bare]
     for each in found:
         shorter = [each[len(carrier) :] for carrier in _CARRIERS if each[: len(carrier)] == carrier]
         shorter += [each[: -len(closer)] for closer in _CLOSERS if each[-len(closer) :] == closer]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import (
+from duologue.backends.pocket.brain.skills import (
     about,
     arithmetic,
     chance,
@@ -18,7 +18,7 @@ from . import (
     stories,
     timers,
 )
-from .skill import Skill
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 SKILLS: Final[tuple[Skill, ...]] = tuple(
     skill

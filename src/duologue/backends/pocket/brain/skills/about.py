@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..scene import Reply, Scene, Slots, say
-from .skill import Skill
+from duologue.backends.pocket.brain.scene import Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 OFFER = "the time, sums, unit conversions, timers and reminders, counting, spelling, dice, jokes and stories"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..expressions import Impossible, evaluate, say_formula
-from ..numbers import say as spoken
-from ..scene import Pending, Reply, Scene, Slots, say
-from .skill import Skill
+from duologue.backends.pocket.brain.expressions import Impossible, evaluate, say_formula
+from duologue.backends.pocket.brain.numbers import say as spoken
+from duologue.backends.pocket.brain.scene import Pending, Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 
 def calculate(scene: Scene, slots: Slots) -> Reply:

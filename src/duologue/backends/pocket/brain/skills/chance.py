@@ -4,9 +4,9 @@ and is the same if it is planned again before anything else was said.
 
 from __future__ import annotations
 
-from ..numbers import cardinal
-from ..scene import Reply, Scene, Slots, say
-from .skill import Skill
+from duologue.backends.pocket.brain.numbers import cardinal
+from duologue.backends.pocket.brain.scene import Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 
 def dice(scene: Scene, slots: Slots) -> Reply:

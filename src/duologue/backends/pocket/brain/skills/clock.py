@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final
 
-from ..numbers import count_of, ordinal
-from ..scene import Reply, Scene, Slots, say
-from ..times import MONTHS, WEEKDAYS, say_clock, say_date, say_year
-from .skill import Skill
+from duologue.backends.pocket.brain.numbers import count_of, ordinal
+from duologue.backends.pocket.brain.scene import Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
+from duologue.backends.pocket.brain.times import MONTHS, WEEKDAYS, say_clock, say_date, say_year
 
 
 def tell_time(scene: Scene, slots: Slots) -> Reply:

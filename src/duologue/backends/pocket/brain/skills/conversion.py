@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..numbers import Number, count_of
-from ..scene import Pending, Reply, Scene, Slots, say
-from ..unit_table import BY_NAME, Unit
-from ..unit_table import convert as converted
-from .skill import Skill
+from duologue.backends.pocket.brain.numbers import Number, count_of
+from duologue.backends.pocket.brain.scene import Pending, Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
+from duologue.backends.pocket.brain.unit_table import BY_NAME, Unit
+from duologue.backends.pocket.brain.unit_table import convert as converted
 
 _COUNTERPARTS: Final = {
     "mile": "kilometre", "kilometre": "mile", "foot": "metre", "metre": "foot", "inch": "centimetre",
@@ -58,37 +58,37 @@ def _sensible(slots: Slots) -> bool:
 
 SKILLS = (
     Skill("convert", """
-        convert {amount:number} {source:unit} to {target:unit}
-        convert {amount:number} {source:unit} into {target:unit}
-        what is {amount:number} {source:unit} in {target:unit}
-        how much is {amount:number} {source:unit} in {target:unit}
-        how many {target:unit} are in {amount:number} {source:unit}
-        how many {target:unit} in {amount:number} {source:unit}
-        how many {target:unit} is {amount:number} {source:unit}
-        how many {target:unit} are {amount:number} {source:unit}
-        how many {target:unit} are there in {amount:number} {source:unit}
+        convert {amount} {source:unit} to {target:unit}
+        convert {amount} {source:unit} into {target:unit}
+        what is {amount} {source:unit} in {target:unit}
+        how much is {amount} {source:unit} in {target:unit}
+        how many {target:unit} are in {amount} {source:unit}
+        how many {target:unit} in {amount} {source:unit}
+        how many {target:unit} is {amount} {source:unit}
+        how many {target:unit} are {amount} {source:unit}
+        how many {target:unit} are there in {amount} {source:unit}
         how many {target:unit} are in (a|an|one) {source:unit} @amount=1
         how many {target:unit} make [up] (a|an|one) {source:unit} @amount=1
-        {amount:number} {source:unit} in {target:unit}
-        {amount:number} {source:unit} to {target:unit}
-        change {amount:number} {source:unit} to {target:unit}
-        turn {amount:number} {source:unit} into {target:unit}
-        what are {amount:number} {source:unit} in {target:unit}
-        how many {target:unit} do {amount:number} {source:unit} have
+        {amount} {source:unit} in {target:unit}
+        {amount} {source:unit} to {target:unit}
+        change {amount} {source:unit} to {target:unit}
+        turn {amount} {source:unit} into {target:unit}
+        what are {amount} {source:unit} in {target:unit}
+        how many {target:unit} do {amount} {source:unit} have
         how many {target:unit} does (a|an|one) {source:unit} have @amount=1
-        how many {target:unit} go into {amount:number} {source:unit}
+        how many {target:unit} go into {amount} {source:unit}
         how many {target:unit} are there in (a|an|one) {source:unit} @amount=1
-        express {amount:number} {source:unit} in {target:unit}
-        {amount:number} {source:unit} is how many {target:unit}
-        how far is {amount:number} {source:unit} in {target:unit}
-        tell me {amount:number} {source:unit} in {target:unit}
-        how many {target:unit} does {amount:number} {source:unit} make
-        how many {target:unit} do {amount:number} {source:unit} make
-        if i have {amount:number} {source:unit} how many {target:unit} is that
-        {amount:number} {source:unit} how many {target:unit} is that
-        how many {target:unit} do i get for {amount:number} {source:unit}
-        give me {amount:number} {source:unit} in {target:unit}
-        {amount:number} {source:unit} into {target:unit}
-        what is the value of {amount:number} {source:unit} in {target:unit}
+        express {amount} {source:unit} in {target:unit}
+        {amount} {source:unit} is how many {target:unit}
+        how far is {amount} {source:unit} in {target:unit}
+        tell me {amount} {source:unit} in {target:unit}
+        how many {target:unit} does {amount} {source:unit} make
+        how many {target:unit} do {amount} {source:unit} make
+        if i have {amount} {source:unit} how many {target:unit} is that
+        {amount} {source:unit} how many {target:unit} is that
+        how many {target:unit} do i get for {amount} {source:unit}
+        give me {amount} {source:unit} in {target:unit}
+        {amount} {source:unit} into {target:unit}
+        what is the value of {amount} {source:unit} in {target:unit}
     """, convert, "question", weight=4.0, sensible=_sensible),
 )  # fmt: skip

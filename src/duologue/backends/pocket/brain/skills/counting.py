@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..numbers import cardinal
-from ..scene import Clauses, Pending, Reply, Scene, Slots, say
-from .skill import Skill
+from duologue.backends.pocket.brain.numbers import cardinal
+from duologue.backends.pocket.brain.scene import Clauses, Pending, Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 _AT_A_TIME = 4
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..scene import Effect, Pending, Reply, Scene, Slots, State, know, say
-from ..slots import THINGS
-from ..words import core, stem, word_set
-from .person import turned
-from .skill import Skill
+from duologue.backends.pocket.brain.scene import Effect, Pending, Reply, Scene, Slots, State, know, say
+from duologue.backends.pocket.brain.skills.person import turned
+from duologue.backends.pocket.brain.skills.skill import Skill
+from duologue.backends.pocket.brain.slots import THINGS
+from duologue.backends.pocket.brain.words import core, stem, word_set
 
 _HABITS = {"home": ("you live in", "Where you live"), "likes": ("you like", "What you like")}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..scene import Reply, Scene, Slots
+from duologue.backends.pocket.brain.scene import Reply, Scene, Slots
 
 
 @dataclass(frozen=True)

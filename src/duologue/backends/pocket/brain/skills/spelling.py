@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..scene import Pending, Reply, Scene, Slots, say
-from .skill import Skill
+from duologue.backends.pocket.brain.scene import Pending, Reply, Scene, Slots, say
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 
 def spell(scene: Scene, slots: Slots) -> Reply:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ..scene import Reply, Scene, Slots, say, told, unheard
-from .skill import Skill
+from duologue.backends.pocket.brain.scene import Reply, Scene, Slots, say, told, unheard
+from duologue.backends.pocket.brain.skills.skill import Skill
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..numbers import cardinal
-from ..scene import Effect, Pending, Reply, Scene, Slots, State, Timer, say
-from ..times import next_at, say_clock, say_duration
-from .person import turned
-from .skill import Skill
+from duologue.backends.pocket.brain.numbers import cardinal
+from duologue.backends.pocket.brain.scene import Effect, Pending, Reply, Scene, Slots, State, Timer, say
+from duologue.backends.pocket.brain.skills.person import turned
+from duologue.backends.pocket.brain.skills.skill import Skill
+from duologue.backends.pocket.brain.times import next_at, say_clock, say_duration
 
 _WHEN: Final = (("duration", "duration"), ("clock", "clock"))
 LONGEST = timedelta(days=366)
