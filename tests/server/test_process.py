@@ -51,6 +51,7 @@ async def running(*arguments: str, command: tuple[str, ...]) -> AsyncIterator[Pr
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=TESTS,
+        start_new_session=True,
     )
     try:
         assert process.stdout is not None
