@@ -162,7 +162,10 @@ def test_arithmetic_without_an_answer_says_so(formula: str) -> None:
         expressions.evaluate(formula)
 
 
-NUMBER_TALK = ["plus", "minus", "times", "by", "and", "a", "hundred", "half", "past", "to", "minutes", "point", "for", "the", "of", "percent", "root"]
+NUMBER_TALK = (
+    "plus", "minus", "times", "by", "and", "a", "hundred", "half", "past", "to", "minutes", "point", "for", "the", "of",
+    "percent", "root",
+)  # fmt: skip
 
 
 @given(st.lists(st.sampled_from([*numbers.ONES, *NUMBER_TALK]), max_size=12))
