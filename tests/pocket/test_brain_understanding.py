@@ -138,6 +138,18 @@ def test_decimals_survive_being_said(thousandths: int) -> None:
     assert numbers.whole(numbers.say(value)) == pytest.approx(value)
 
 
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers()))
+def test_any_number_can_be_said(value: float) -> None:
+    said = numbers.say(value)
+    assert said
+    assert not any(letter.isdigit() for letter in said)
+
+
+def test_magnitudes_beyond_speech_are_said_as_powers_of_ten() -> None:
+    assert numbers.say(5e-324) == "four point nine four times ten to the minus three hundred and twenty four"
+    assert numbers.say(-(2**200)) == "minus one point six one times ten to the power of sixty"
+
+
 @given(st.integers(0, 2**32), st.sampled_from(sorted(KINDS)))
 def test_every_kind_of_slot_reads_what_it_says(seed: int, kind: str) -> None:
     text, value = KINDS[kind].sample(Random(seed))

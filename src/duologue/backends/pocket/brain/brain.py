@@ -177,8 +177,7 @@ class Brain:
         pending = scene.state.pending
         if pending is not None:
             filled = _fill(pending, utterance.text)
-            surely = parse is not None and parse.score >= _SURE_OF_PENDING and not BY_NAME[parse.skill].chat
-            if filled is not None and (parse is None or not (surely or (_is_free(pending) and pending.wanted))):
+            if filled is not None and not (parse is not None and _rather(parse, pending)):
                 parse = filled
         if parse is None or not utterance.open_text or not parse.slots.keys() & index().free_slots[parse.skill]:
             return parse
@@ -312,6 +311,15 @@ def _leads(words: Words) -> bool:
 def _whole_reading(kind: str, words: Words, at: int) -> Reading | None:
     """The reading of a slot that takes all of the words from ``at`` on."""
     return next((reading for reading in KINDS[kind].read(words, at) if reading[0] == len(words)), None)
+
+
+def _rather(parse: Parse, pending: Pending) -> bool:
+    """Whether words that could answer its question are rather a request of their own.
+
+    Where any words would do as an answer ("call my mother" as a task), what it can not do anyway is an answer.
+    """
+    skill = BY_NAME[parse.skill]
+    return parse.score >= _SURE_OF_PENDING and (not skill.chat or _is_free(pending)) and skill.name != "beyond"
 
 
 def _is_free(pending: Pending) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from random import Random
 from typing import Final, TypeAlias
 
@@ -176,11 +177,9 @@ def say(value: Number, places: int = 3) -> str:
         if not math.isfinite(value):
             raise ValueError(f"{value} can not be said as a number")
         if value and abs(value) < 0.5 * 10**-places:
-            exponent = math.floor(math.log10(abs(value)))
-            return f"{say(round(value / 10**exponent, 2), 2)} times ten to the minus {cardinal(-exponent)}"
+            return _scientific(value)
     if abs(value) >= 10**15:
-        exponent = math.floor(math.log10(abs(value)))
-        return f"{say(float(round(value / 10**exponent, 2)), 2)} times ten to the power of {cardinal(exponent)}"
+        return _scientific(value)
     if isinstance(value, int):
         return cardinal(value)
     text = f"{abs(value):.{places}f}".rstrip("0").rstrip(".")
@@ -189,6 +188,12 @@ def say(value: Number, places: int = 3) -> str:
     if right:
         spoken += " point " + " ".join(ONES[int(digit)] for digit in right)
     return f"minus {spoken}" if value < 0 and text.strip("0.") else spoken
+
+
+def _scientific(value: Number) -> str:
+    mantissa, _, exponent = f"{Decimal(value):.2e}".partition("e")
+    power = "minus " if int(exponent) < 0 else "power of "
+    return f"{say(float(mantissa), 2)} times ten to the {power}{cardinal(abs(int(exponent)))}"
 
 
 def count_of(value: Number, singular: str, plural: str | None = None) -> str:
