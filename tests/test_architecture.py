@@ -17,7 +17,7 @@ ROOMS = [
     ["floor", "protocol"],
     ["backends"],
     ["ears"],
-    ["audio", "logs"],
+    ["audio", "logs", "config"],
 ]
 """From the top down; rooms of one storey do not import each other."""
 
