@@ -57,7 +57,7 @@ async def ask(
         if url is not None:
             line = await stack.enter_async_context(dial(url, model=model, token=token))
         else:
-            backend = load(model or "pocket")
+            backend = load(model or "pocket", live=not fast)
             from duologue.measure.inprocess import in_process  # a server's guest needs no ears of its own
 
             try:
