@@ -123,6 +123,12 @@ def bench() -> None:
     default=None,
     help="Questions in all.  [default: 48, or 12 for each caller if that is more]",
 )
+@click.option(
+    "--voice",
+    "voices",
+    multiple=True,
+    help="Voice that asks, may be repeated: slt, espeak:en-us, …  [default: slt, rms, awb, kal16]",
+)
 def latency(
     model: str | None,
     url: str | None,
@@ -130,9 +136,10 @@ def latency(
     as_json: bool,
     sessions: int,
     questions: int | None,
+    voices: tuple[str, ...],
 ) -> None:
     """First-response latency: end of the last word to the first audible sample of the answer."""
-    from duologue.measure.latency import Answer, Latency
+    from duologue.measure.latency import VOICES, Answer, Latency
     from duologue.measure.latency import latency as measure
 
     many = questions or max(48, 12 * sessions)
@@ -144,7 +151,15 @@ def latency(
                 bar.update()
 
             async with _server(url, model, sessions) as where:
-                return await measure(where, sessions=sessions, questions=many, model=model, token=token, told=told)
+                return await measure(
+                    where,
+                    sessions=sessions,
+                    questions=many,
+                    voices=voices or VOICES,
+                    model=model,
+                    token=token,
+                    told=told,
+                )
 
     result = _run(run())
     if as_json:
