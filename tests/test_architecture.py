@@ -12,7 +12,7 @@ ROOT = Path(duologue.__file__).parent
 ROOMS = [
     ["cli", "__main__"],
     ["measure"],
-    ["server"],
+    ["server", "terminal"],
     ["session"],
     ["floor", "protocol"],
     ["backends"],
