@@ -20,8 +20,11 @@ CALIBRATION = HERE / "calibration.json"
 FREE_WORDS = r"\b(remember|reminder|remind|repeat|called|name is|my favou?rite|i live|call me|spell)\b"
 """After these, words come that no vocabulary foresees: the open ear listens too."""
 
+DOUBT = 0.15
+"""Below this confidence too. It costs a quarter of a core while it listens, and the answer waits for it: not lightly."""
+
 
 def vocabulary() -> Vocabulary:
     """What pocket's ear listens for."""
     calibration = Calibration(**json.loads(CALIBRATION.read_text())) if CALIBRATION.is_file() else None
-    return Vocabulary(LANGUAGE_MODEL, DICTIONARY, calibration=calibration, open_after=FREE_WORDS)
+    return Vocabulary(LANGUAGE_MODEL, DICTIONARY, calibration=calibration, open_after=FREE_WORDS, doubt=DOUBT)
