@@ -21,7 +21,7 @@ FREE_WORDS = r"\b(remember|reminder|remind|repeat|called|name is|my favou?rite|i
 """After these, words come that no vocabulary foresees: the open ear listens too."""
 
 DOUBT = 0.15
-"""Below this confidence too. It costs a quarter of a core while it listens, and the answer waits for it: not lightly."""
+"""Below this confidence too, but not lightly: it takes a quarter of a core, and the answer waits for it."""
 
 
 def vocabulary() -> Vocabulary:
