@@ -108,7 +108,7 @@ class ScriptedServer:
         if self.token and request.headers.get("Authorization") not in shown and offered not in shown:
             return answer(HTTPStatus.UNAUTHORIZED, b'{"error": {"message": "no"}}', "application/json")
         if path == "/v1/models":
-            return answer(HTTPStatus.OK, b'{"data": [{"id": "scripted"}]}', "application/json")
+            return answer(HTTPStatus.OK, b'{"data": [{"id": "scripted", "voices": ["ada", "grace"]}]}', "application/json")
         return None if path == "/v1/realtime" else answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
 
     def _converse(self, guest: ServerConnection) -> None:
