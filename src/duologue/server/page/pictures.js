@@ -3,9 +3,16 @@
 const LONGEST = 768; // pixels of the longer side that are sent
 const QUALITY = 0.85; // a photograph takes about 100 kB: sound has to wait behind it on the line
 
-/** A picture as a JPEG data URL. Throws `InvalidStateError` where the browser cannot read it. */
+/** A picture as a JPEG data URL. Throws `EncodingError` where the browser cannot read it. */
 export async function shrink(blob) {
-  return jpeg(await createImageBitmap(blob));
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  try {
+    await image.decode();
+    return jpeg(image);
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
 }
 
 function jpeg(source) {
