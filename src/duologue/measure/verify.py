@@ -1,0 +1,206 @@
+"""Golden cases: our numbers against those of the reference implementations.
+
+A case is a folder with ``case.json`` (what was run, every size, the tolerance), ``io.safetensors`` (its
+inputs and outputs) and weights under the published names. Each kind of case has a check here, a function
+from the case to the outputs it names; all sizes are read from the case.
+
+Numbers hold where |ours - theirs| <= atol + rtol · |theirs|, tokens and masks where they are equal. A kind
+without a check, an output that a check does not give, or a case that cannot be run, is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+import torch
+from torch import Tensor
+
+from duologue.checkpoints.files import Stored, open_safetensors, read_json
+
+
+class CaseError(Exception):
+    """A case cannot be run; the message says why."""
+
+
+@dataclass
+class Case:
+    """One golden case."""
+
+    folder: Path
+    about: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Case:
+        return cls(folder, read_json(folder / "case.json"))
+
+    @property
+    def system(self) -> str:
+        return str(self.about["system"])
+
+    @property
+    def component(self) -> str:
+        return str(self.about["component"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return dict(self.about["config"])
+
+    @cached_property
+    def weights(self) -> dict[str, Stored]:
+        """All parameters; a case that spans several files keeps them under their names' last part."""
+        files = self.about.get("weight_files", ["weights.safetensors"])
+        tensors: dict[str, Stored] = {}
+        for name in files:
+            tensors.update(open_safetensors(self.folder / name))
+        return tensors
+
+    @cached_property
+    def _io(self) -> dict[str, Tensor]:
+        return {name: stored.read() for name, stored in open_safetensors(self.folder / "io.safetensors").items()}
+
+    def given(self, name: str) -> Tensor:
+        """An input; also an output that a check replays instead of making it."""
+        for prefix in ("in.", "out."):
+            if prefix + name in self._io:
+                return self._io[prefix + name]
+        raise CaseError(f"the case has no tensor {name}")
+
+    @property
+    def expected(self) -> dict[str, Tensor]:
+        return {name.removeprefix("out."): t for name, t in self._io.items() if name.startswith("out.")}
+
+
+Check: TypeAlias = Callable[[Case], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output of a case."""
+
+    output: str
+    error: float
+    """Largest absolute difference."""
+    allowed: float
+    """The tolerance where the difference stands worst."""
+    holds: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One case."""
+
+    case: str
+    component: str
+    comparisons: list[Comparison] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return not self.problem and bool(self.comparisons) and all(c.holds for c in self.comparisons)
+
+
+def compare(name: str, ours: Tensor | None, theirs: Tensor, atol: float, rtol: float) -> Comparison:
+    """One output against the reference's."""
+    if ours is None:
+        return Comparison(name, float("inf"), 0.0, False, "not computed")
+    if ours.shape != theirs.shape:
+        return Comparison(
+            name, float("inf"), 0.0, False, f"shape {list(ours.shape)}, the reference's is {list(theirs.shape)}"
+        )
+    if not theirs.is_floating_point():
+        differ = int((ours.to(theirs.dtype) != theirs).sum())
+        error = float((ours.double() - theirs.double()).abs().max()) if theirs.numel() else 0.0
+        return Comparison(name, error, 0.0, differ == 0, f"{differ} of {theirs.numel()} differ" if differ else "equal")
+    error_each = (ours.double() - theirs.double()).abs()
+    allowed = atol + rtol * theirs.double().abs()
+    if not theirs.numel():
+        return Comparison(name, 0.0, atol, True)
+    worst = int((error_each / allowed).nan_to_num(nan=float("inf")).argmax())
+    holds = bool((error_each <= allowed).all())  # NaN does not hold
+    return Comparison(name, float(error_each.max()), float(allowed.flatten()[worst]), holds)
+
+
+def checks() -> dict[str, dict[str, Check]]:
+    """For each system its checks, by the name of the case's kind and by its component."""
+    from duologue.measure import golden_mimi, golden_moshi
+
+    return {"moshi": {**golden_mimi.CHECKS, **golden_moshi.CHECKS}}
+
+
+def verify(folder: Path) -> Outcome:
+    """Run one case."""
+    try:
+        case = Case.open(folder)
+        name, component = folder.name, case.component
+        known = checks().get(case.system)
+        check = None if known is None else known.get(component, known.get(name))
+        if check is None:
+            return Outcome(name, component, problem=f"no check for this component of {case.system!r}")
+        torch.manual_seed(case.about.get("seed", 0))
+        with torch.no_grad():
+            ours = check(case)
+        tolerance = case.about["tolerance"]
+        expected = case.expected
+        comparisons = [
+            compare(key, ours.get(key), expected[key], tolerance["atol"], tolerance["rtol"]) for key in sorted(expected)
+        ]
+        return Outcome(name, component, comparisons)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is this case's failure, and the others go on)
+        return Outcome(folder.name, "", problem=f"{type(error).__name__}: {error}")
+
+
+def case_folders(directory: Path) -> Iterator[Path]:
+    """The case itself, or all cases below a folder."""
+    if (directory / "case.json").is_file():
+        yield directory
+        return
+    for path in sorted(directory.glob("**/case.json")):
+        yield path.parent
+
+
+@click.command()
+@click.argument("directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+def main(directories: tuple[Path, ...], as_json: bool) -> None:
+    """Run the golden cases below DIRECTORIES; exit 0 only if all hold."""
+    folders = [folder for directory in directories for folder in case_folders(directory)]
+    if not folders:
+        raise click.UsageError("no case.json below " + ", ".join(map(str, directories)))
+    outcomes = []
+    for folder in folders:
+        outcome = verify(folder)
+        outcomes.append(outcome)
+        if not as_json:
+            click.echo(report(outcome))
+    held = sum(outcome.holds for outcome in outcomes)
+    if as_json:
+        cases = [asdict(outcome) | {"holds": outcome.holds} for outcome in outcomes]
+        click.echo(json.dumps({"cases": cases, "held": held, "of": len(outcomes)}))
+    else:
+        click.echo(f"{held} of {len(outcomes)} cases hold")
+    sys.exit(0 if held == len(outcomes) else 1)
+
+
+def report(outcome: Outcome) -> str:
+    """A case's lines of the table."""
+    lines = [f"{'ok  ' if outcome.holds else 'FAIL'} {outcome.case}"]
+    if outcome.problem:
+        lines.append(f"       {outcome.problem}")
+    elif not outcome.comparisons:
+        lines.append("       the case has no outputs")
+    for c in outcome.comparisons:
+        mark = " " if c.holds else "!"
+        lines.append(f"     {mark} {c.output:<28} error {c.error:.2e}  allowed {c.allowed:.2e}  {c.note}".rstrip())
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,472 @@
+"""Moshi: speech in and speech out at once (arXiv 2410.00037, figure 1).
+
+::
+
+    person, 80 ms ─ Mimi ─→ 8 codes ─┐
+                                     ▼
+    column: text, 8 own codes, 8 heard codes ─→ sum of 17 embeddings [4096]
+        ─→ temporal transformer (32 layers, sees 240 s) ─→ [4096] ─→ text token ("inner monologue")
+        ─→ depth transformer (6 layers, 8 steps, each with its own weights) ─→ 8 codes of its own
+                                     │
+    agent, 80 ms ←─ Mimi ←───────────┘
+
+Every 80 ms, for ever. No turns, no voice activity, no end of turn: taking turns, being interrupted and
+saying "mm-hm" is what the model has learnt.
+
+Sizes are those of moshiko and moshika; all are read from the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from duologue.checkpoints.keys import Key, KeyTable
+from duologue.codecs.mimi import Mimi, MimiState
+from duologue.models.columns import Columns, ColumnState
+from duologue.models.contract import Frames
+from duologue.nn.cache import Cache
+from duologue.nn.decoder import Decoder, DecoderConfig
+from duologue.nn.rows import Rows
+from duologue.nn.sampling import Sampling, draw_keys
+
+SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
+"""Silence as the published Mimi codes it."""
+EPAD, PAD = 0, 3
+"""Text tokens that say nothing: a word begins next, and padding."""
+ZERO = -1
+"""An input token that contributes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoshiConfig:
+    """The language model's sizes; the defaults are moshiko and moshika."""
+
+    dim: int = 4096
+    layers: int = 32
+    heads: int = 32
+    hidden: int = 11_264
+    context: int = 3000
+    """Steps the temporal transformer sees, the present one included."""
+    theta: float = 10_000.0
+    text_card: int = 32_000
+    n_q: int = 16
+    """Codebooks in a column, the agent's and the person's."""
+    dep_q: int = 8
+    """Codebooks that the depth transformer predicts."""
+    spoken: int = 8
+    """Codebooks of the agent's voice."""
+    card: int = 2048
+    depth_dim: int = 1024
+    depth_layers: int = 6
+    depth_heads: int = 16
+    depth_hidden: int = 2816
+    delays: tuple[int, ...] = (0, *(0, 1, 1, 1, 1, 1, 1, 1) * 2)
+    lag: int = 0
+    """See :class:`~duologue.models.columns.Columns`."""
+
+    def __post_init__(self) -> None:
+        if len(self.delays) != 1 + self.n_q:
+            raise ValueError(f"{1 + self.n_q} streams (text and {self.n_q} codebooks) have {len(self.delays)} delays")
+        if not self.spoken <= self.dep_q <= self.n_q:
+            raise ValueError(f"of {self.n_q} codebooks {self.dep_q} are predicted and {self.spoken} spoken")
+
+    @property
+    def heard(self) -> int:
+        """Codebooks of the person's voice."""
+        return self.n_q - self.spoken
+
+    @property
+    def temporal(self) -> DecoderConfig:
+        return DecoderConfig(
+            self.dim, self.layers, self.heads, self.hidden, eps=1e-8, theta=self.theta, window=self.context
+        )
+
+    @property
+    def depth(self) -> DecoderConfig:
+        # No positions: the steps are told apart by their weights.
+        return DecoderConfig(
+            self.depth_dim, self.depth_layers, self.depth_heads, self.depth_hidden, eps=1e-8, rope=None, steps=self.dep_q
+        )
+
+    @property
+    def columns(self) -> Columns:
+        initial = (self.text_card, *(self.card,) * self.n_q)
+        return Columns(self.delays, initial, self.spoken, self.dep_q, self.lag)
+
+    @classmethod
+    def from_published(cls, config: Mapping[str, Any]) -> MoshiConfig:
+        """From a configuration under the names of Kyutai's loader (``dim``, ``depformer_dim``, …).
+
+        Raises ``ValueError`` naming what this model does not do (options of other checkpoints).
+        """
+        fixed = {
+            "causal": True,
+            "layer_scale": None,
+            "gating": "silu",
+            "norm": "rms_norm_f32",
+            "positional_embedding": "rope",
+            "existing_text_padding_id": PAD,
+            "depformer_layer_scale": None,
+            "depformer_multi_linear": True,
+            "depformer_gating": "silu",
+            "depformer_pos_emb": "none",
+            "depformer_weights_per_step": True,
+            "kv_repeat": 1,
+        }
+        names = {
+            "dim", "text_card", "n_q", "dep_q", "card", "num_heads", "num_layers", "hidden_scale", "context",
+            "max_period", "delays", "depformer_dim", "depformer_dim_feedforward", "depformer_num_heads",
+            "depformer_num_layers",
+        }  # fmt: skip
+        without_effect = {"depformer_causal", "depformer_context", "depformer_max_period"}
+        about_files = {
+            "moshi_name", "mimi_name", "mimi_config_name", "tokenizer_name", "lm_gen_config", "model_type", "model_id",
+            "version",
+        }  # fmt: skip
+        c = dict(config)
+        wrong = [f"{key}={c[key]!r}" for key, value in fixed.items() if c.get(key, value) != value]
+        rest = c.keys() - names - set(fixed) - without_effect - about_files
+        wrong += sorted(f"{key}={c[key]!r}" for key in rest if c[key])
+        if wrong:
+            raise ValueError(f"this checkpoint asks for what Moshi's model here does not do: {', '.join(wrong)}")
+        if missing := sorted(names - c.keys()):
+            raise ValueError(f"the model's configuration lacks {', '.join(missing)}")
+        return cls(
+            dim=c["dim"],
+            layers=c["num_layers"],
+            heads=c["num_heads"],
+            hidden=gated_width(c["dim"], int(c["hidden_scale"] * c["dim"])),
+            context=c["context"],
+            theta=float(c["max_period"]),
+            text_card=c["text_card"],
+            n_q=c["n_q"],
+            dep_q=c["dep_q"],
+            spoken=min(c["dep_q"], c["n_q"] - c["n_q"] // 2),
+            card=c["card"],
+            depth_dim=c["depformer_dim"],
+            depth_layers=c["depformer_num_layers"],
+            depth_heads=c["depformer_num_heads"],
+            depth_hidden=gated_width(c["depformer_dim"], c["depformer_dim_feedforward"]),
+            delays=tuple(c["delays"]),
+        )
+
+    @classmethod
+    def from_transformers(cls, config: Mapping[str, Any]) -> MoshiConfig:
+        """From a ``MoshiConfig`` of transformers, where the delays are not written: they are Moshi's."""
+        depth, spoken = config["depth_decoder_config"], config["num_codebooks"]
+        return cls(
+            dim=config["hidden_size"],
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            hidden=config["ffn_dim"] // 2,
+            context=config["sliding_window"],
+            theta=float(config["rope_parameters"]["rope_theta"]),
+            text_card=config["vocab_size"],
+            n_q=2 * spoken,
+            dep_q=spoken,
+            spoken=spoken,
+            card=config["audio_vocab_size"],
+            depth_dim=depth["hidden_size"],
+            depth_layers=depth["num_hidden_layers"],
+            depth_heads=depth["num_attention_heads"],
+            depth_hidden=depth["ffn_dim"] // 2,
+            delays=(0, *(0, *(1,) * (spoken - 1)) * 2),
+        )
+
+
+def gated_width(dim: int, feedforward: int) -> int:
+    """Width of a gated MLP that stands for a plain one of ``feedforward`` (Kyutai's rule)."""
+    return 21 * dim // 8 if feedforward == 4 * dim else 2 * feedforward // 3
+
+
+def embedded(tokens: Tensor, table: Tensor) -> Tensor:
+    """Tokens [...] → [..., dim]; ``ZERO`` gives zeros."""
+    return F.embedding(tokens.clamp(min=0), table) * (tokens != ZERO)[..., None]
+
+
+class MoshiLM(nn.Module):
+    """Both transformers with their embeddings and heads. Tokens are int64."""
+
+    def __init__(self, config: MoshiConfig) -> None:
+        super().__init__()
+        c = config
+        self.config = c
+        self.text_embedding = nn.Parameter(torch.empty(c.text_card + 1, c.dim))
+        self.audio_embeddings = nn.Parameter(torch.empty(c.n_q, c.card + 1, c.dim))
+        self.temporal = Decoder(c.temporal)
+        self.out_norm = nn.RMSNorm(c.dim, eps=1e-8)
+        self.text_head = nn.Parameter(torch.empty(c.text_card, c.dim))
+
+        self.depth_in = nn.Parameter(torch.empty(c.dep_q, c.depth_dim, c.dim))
+        self.depth_text_embedding = nn.Parameter(torch.empty(c.text_card + 1, c.depth_dim))
+        self.depth_embeddings = nn.Parameter(torch.empty(c.dep_q - 1, c.card + 1, c.depth_dim))
+        self.depth = Decoder(c.depth)
+        self.depth_heads = nn.Parameter(torch.empty(c.dep_q, c.card, c.depth_dim))
+
+    def embed(self, columns: Tensor) -> Tensor:
+        """Columns [N, 1 + n_q, T] → the sum of their embeddings [N, T, dim]; ``ZERO`` adds nothing."""
+        text, audio = columns[:, 0], columns[:, 1:].transpose(1, 2)
+        tables = torch.arange(self.config.n_q, device=columns.device) * (self.config.card + 1)
+        heard = F.embedding(audio.clamp(min=0) + tables, self.audio_embeddings.flatten(0, 1))
+        return (heard * (audio != ZERO)[..., None]).sum(2) + embedded(text, self.text_embedding)
+
+    def think(self, x: Tensor, cache: Cache, rows: Rows) -> Tensor:
+        """The next steps of these rows through the temporal transformer: [N, T, dim] → [N, T, dim], normed."""
+        hidden: Tensor = self.out_norm(self.temporal.stream(x, cache, rows))
+        return hidden
+
+    def text_logits(self, hidden: Tensor) -> Tensor:
+        """[…, dim] → […, text_card]."""
+        return F.linear(hidden, self.text_head)
+
+    def utter(
+        self, hidden: Tensor, text: Tensor, steps: int, choose: Callable[[int, Tensor], Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The codes of one frame, codebook after codebook.
+
+        ``hidden`` [N, dim] of the temporal transformer, the ``text`` token [N] said with the frame, how many
+        ``steps`` to take, and how a token [N] is chosen from a step's logits [N, card].
+        Returns the tokens and the logits of each step.
+        """
+        inputs = F.linear(hidden, self.depth_in[:steps].flatten(0, 1)).unflatten(-1, (steps, -1))
+        scratch = self.depth.scratch(hidden.shape[0], steps)
+        tokens: list[Tensor] = []
+        logits: list[Tensor] = []
+        said = embedded(text, self.depth_text_embedding)
+        for step in range(steps):
+            scratch.step = step
+            x = self.depth((inputs[:, step] + said)[:, None], scratch, step)[:, 0]
+            logits.append(F.linear(x, self.depth_heads[step]))
+            tokens.append(choose(step, logits[-1]))
+            if step + 1 < steps:
+                said = embedded(tokens[-1], self.depth_embeddings[step])
+        return tokens, logits
+
+    # -- whole sequences, with all tokens known
+
+    def hidden(self, columns: Tensor) -> Tensor:
+        """[N, 1 + n_q, T] → [N, T, dim], normed."""
+        out: Tensor = self.out_norm(self.temporal.offline(self.embed(columns)))
+        return out
+
+    def depth_logits(self, hidden: Tensor, before: Tensor) -> Tensor:
+        """Logits [M, dep_q, card] of frames ``hidden`` [M, dim] whose depth steps are given the tokens
+        ``before`` [M, dep_q] (the text token, then codebooks 0 to dep_q - 2)."""
+        said = [embedded(before[:, 0], self.depth_text_embedding)]
+        said += [embedded(before[:, c], self.depth_embeddings[c - 1]) for c in range(1, self.config.dep_q)]
+        x = torch.einsum("md,sid->msi", hidden, self.depth_in) + torch.stack(said, dim=1)
+        return torch.einsum("msi,svi->msv", self.depth.offline(x), self.depth_heads)
+
+    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of aligned frames [N, 1 + n_q, T]: text [N, T, text_card] and audio [N, dep_q, T, card].
+
+        Frames that a delay pushes past the end are NaN. Every column is given, as in training.
+        """
+        c = self.config
+        n, _, length = codes.shape
+        initial = torch.tensor(c.columns.initial, device=codes.device)[:, None].expand(n, -1, -1)
+        delayed = torch.stack(
+            [
+                torch.cat([initial[:, k].expand(-1, delay), codes[:, k, : length - delay]], dim=1)
+                for k, delay in enumerate(c.delays)
+            ],
+            dim=1,
+        )
+        columns = torch.cat([initial, delayed], dim=2)
+        hidden = self.hidden(columns[..., :-1])
+        before = columns[:, : c.dep_q, 1:].transpose(1, 2).flatten(0, 1)
+        audio = self.depth_logits(hidden.flatten(0, 1), before).view(n, length, c.dep_q, -1).transpose(1, 2)
+        aligned = torch.full_like(audio, float("nan"))
+        for k, delay in enumerate(c.delays[1 : 1 + c.dep_q]):
+            aligned[:, k, : length - delay] = audio[:, k, delay:]
+        return self.text_logits(hidden), aligned
+
+
+@dataclass(slots=True)
+class DialogueState:
+    """The language model's side of all rows."""
+
+    columns: ColumnState
+    cache: Cache
+    seeds: Tensor
+    """int64 [rows]."""
+
+    def reset(self, rows: Rows) -> None:
+        self.columns.reset(rows)
+        self.cache.reset(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the loop, each tensor [N, …] in the order of its rows."""
+
+    frame: Tensor
+    """int64 [N, 1 + dep_q]: text and codes of the newest complete frame, delays undone."""
+    ready: tuple[bool, ...]
+    """Whether there is one yet."""
+    column: Tensor
+    """int64 [N, 1 + n_q]: what the model read."""
+    text: Tensor
+    """int64 [N]: the text token of the new column."""
+    codes: Tensor
+    """int64 [N, dep_q]: its codes, chosen or given."""
+    hidden: Tensor
+    """[N, dim]."""
+    text_logits: Tensor
+    audio_logits: tuple[Tensor, ...]
+    """[N, card] for each depth step that was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """The loop: hear codes, say codes."""
+
+    lm: MoshiLM
+    text_sampling: Sampling = field(default_factory=lambda: Sampling(0.7, 25))
+    audio_sampling: Sampling = field(default_factory=lambda: Sampling(0.8, 250))
+
+    def state(self, rows: int, chunk: int = 1) -> DialogueState:
+        """``rows`` dialogues at their start; ``chunk``: steps that a prompt may take at once."""
+        device = self.lm.text_head.device
+        return DialogueState(
+            self.lm.config.columns.state(rows, device),
+            self.lm.temporal.cache(rows, chunk=chunk),
+            torch.zeros(rows, dtype=torch.int64, device=device),
+        )
+
+    def step(
+        self, state: DialogueState, rows: Rows, heard: Tensor, said: tuple[Tensor, Tensor] | None = None
+    ) -> Step:
+        """Hear the codes [N, heard] of each row's frame and say the next.
+
+        ``said``: text [N] and codes [N, spoken] that the agent is made to say, instead of choosing.
+        """
+        c, columns = self.lm.config, self.lm.config.columns
+        if heard.shape != (len(rows), c.heard):
+            raise ValueError(f"codes of {len(rows)} rows × {c.heard} codebooks wanted, got {tuple(heard.shape)}")
+        positions = state.columns.offset[list(rows.host)].to(heard.device)
+        keys = draw_keys(rows.take(state.seeds), positions, 1 + c.dep_q)
+
+        columns.hear(state.columns, rows, heard)
+        if said is not None:
+            columns.give(state.columns, rows, *said)
+        column = columns.read(state.columns, rows)
+        hidden = self.lm.think(self.lm.embed(column[..., None]), state.cache, rows)[:, 0]
+
+        coming, given = columns.coming(state.columns, rows)
+        free = (~given).any(0).tolist()  # which streams of the new column any row has still to choose
+        given = given.to(heard.device)
+        text_logits = self.lm.text_logits(hidden)
+        text = torch.where(given[:, 0], coming[:, 0], self.text_sampling.choose(text_logits, keys[:, 0]))
+
+        def choose(step: int, logits: Tensor) -> Tensor:
+            token = self.audio_sampling.choose(logits, keys[:, 1 + step])
+            return torch.where(given[:, 1 + step], coming[:, 1 + step], token)
+
+        # Depth steps after the last stream that is not given change nothing (PersonaPlex predicts the
+        # person's codes too, which are always given: half of its depth steps).
+        steps = max((k for k in range(1, 1 + c.dep_q) if free[k]), default=0)
+        tokens, logits = self.lm.utter(hidden, text, steps, choose) if steps else ([], [])
+        codes = torch.cat([torch.stack(tokens, dim=1), coming[:, 1 + steps :]], dim=1) if tokens else coming[:, 1:]
+
+        frame, ready = columns.advance(state.columns, rows, torch.cat([text[:, None], codes], dim=1))
+        return Step(frame, tuple(ready), column, text, codes, hidden, text_logits, tuple(logits))
+
+
+@dataclass(slots=True)
+class MoshiState:
+    """Everything that the sessions in all rows are."""
+
+    mimi: MimiState
+    dialogue: DialogueState
+
+    def reset(self, rows: Rows) -> None:
+        self.mimi.reset(rows)
+        self.dialogue.reset(rows)
+
+
+class Moshi:
+    """Waves in, waves out: a :class:`~duologue.models.contract.FrameModel`."""
+
+    def __init__(self, mimi: Mimi, dialogue: Dialogue, pieces: Callable[[int], str] = "<{}>".format) -> None:
+        self.mimi = mimi
+        self.dialogue = dialogue
+        self.pieces = pieces
+        """Text token → SentencePiece piece."""
+
+    @property
+    def rate(self) -> int:
+        return self.mimi.config.sample_rate
+
+    @property
+    def frame(self) -> int:
+        return self.mimi.config.frame
+
+    def state(self, rows: int, chunk: int = 1) -> MoshiState:
+        return MoshiState(self.mimi.state(rows), self.dialogue.state(rows, chunk))
+
+    def reset(self, state: MoshiState, rows: Rows, seeds: Sequence[int]) -> None:
+        state.reset(rows)
+        device = state.dialogue.seeds.device
+        rows.put(state.dialogue.seeds, torch.tensor(seeds, dtype=torch.int64, device=device))
+
+    def step(self, state: MoshiState, rows: Rows, wave: Tensor, said: tuple[Tensor, Tensor] | None = None) -> Frames:
+        """As the contract says; ``said`` as in :meth:`Dialogue.step`."""
+        if wave.shape != (len(rows), self.frame):
+            raise ValueError(f"a frame of {len(rows)} × {self.frame} samples wanted, got {tuple(wave.shape)}")
+        config = self.dialogue.lm.config
+        heard = self.mimi.encode_stream(wave[:, None], state.mimi.encoder, rows, config.heard)[..., 0]
+        return self.voiced(state, rows, self.dialogue.step(state.dialogue, rows, heard, said))
+
+    def voiced(self, state: MoshiState, rows: Rows, step: Step) -> Frames:
+        """What a step said, as waves and text tokens."""
+        frame = step.frame[:, : 1 + self.dialogue.lm.config.spoken]
+        wave = torch.zeros(len(rows), self.frame, device=frame.device)
+        speaking = [n for n, ready in enumerate(step.ready) if ready]
+        if len(speaking) == len(rows):
+            wave = self.mimi.decode_stream(frame[:, 1:, None], state.mimi.decoder, rows)[:, 0].float()
+        elif speaking:
+            codes = frame[speaking, 1:, None]
+            wave[speaking] = self.mimi.decode_stream(codes, state.mimi.decoder, rows.pick(speaking))[:, 0].float()
+        tokens = frame[:, 0].tolist()
+        text = tuple(
+            token if ready and token not in (EPAD, PAD) else None
+            for token, ready in zip(tokens, step.ready, strict=True)
+        )
+        return Frames(wave, text, step.ready)
+
+    def text(self, token: int) -> str:
+        return self.pieces(token).replace("▁", " ")
+
+
+KEYS = KeyTable(
+    # published                                            ours
+    Key("text_emb.weight",                                 "text_embedding"),
+    Key("emb.{s}.weight",                                  "audio_embeddings", "step"),
+    Key("transformer.layers.{i}.norm1.alpha",              "temporal.layers.{i}.norm_attn.weight", "alpha"),
+    Key("transformer.layers.{i}.self_attn.in_proj_weight", "temporal.layers.{i}.qkv.weight"),
+    Key("transformer.layers.{i}.self_attn.out_proj.weight", "temporal.layers.{i}.out.weight"),
+    Key("transformer.layers.{i}.norm2.alpha",              "temporal.layers.{i}.norm_mlp.weight", "alpha"),
+    Key("transformer.layers.{i}.gating.linear_in.weight",  "temporal.layers.{i}.up.weight"),
+    Key("transformer.layers.{i}.gating.linear_out.weight", "temporal.layers.{i}.down.weight"),
+    Key("out_norm.alpha",                                  "out_norm.weight", "alpha"),
+    Key("text_linear.weight",                              "text_head"),
+    Key("depformer_in.{s}.weight",                         "depth_in", "step"),
+    Key("depformer_text_emb.weight",                       "depth_text_embedding"),
+    Key("depformer_emb.{s}.weight",                        "depth_embeddings", "step"),
+    Key("depformer.layers.{i}.norm1.alpha",                "depth.layers.{i}.norm_attn.weight", "alpha"),
+    Key("depformer.layers.{i}.self_attn.in_proj_weight",   "depth.layers.{i}.qkv.weight", "steps"),
+    Key("depformer.layers.{i}.self_attn.out_proj.weight",  "depth.layers.{i}.out.weight", "steps"),
+    Key("depformer.layers.{i}.norm2.alpha",                "depth.layers.{i}.norm_mlp.weight", "alpha"),
+    Key("depformer.layers.{i}.gating.{s}.linear_in.weight", "depth.layers.{i}.up.weight", "step"),
+    Key("depformer.layers.{i}.gating.{s}.linear_out.weight", "depth.layers.{i}.down.weight", "step"),
+    Key("linears.{s}.weight",                              "depth_heads", "step"),
+)  # fmt: skip
+"""How Kyutai's files name the language model's tensors."""
+
