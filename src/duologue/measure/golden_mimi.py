@@ -10,7 +10,7 @@ from torch import Tensor
 from duologue.checkpoints.keys import unfilled
 from duologue.checkpoints.layouts import mimi_from_transformers
 from duologue.codecs.mimi import KEYS, Mimi, MimiConfig
-from duologue.measure.verify import Case, Check
+from duologue.measure.golden import Case, Check
 from duologue.models.moshi_files import load_mimi
 from duologue.nn.rows import Rows
 

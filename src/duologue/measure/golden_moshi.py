@@ -11,9 +11,9 @@ from duologue.checkpoints.files import below
 from duologue.checkpoints.keys import unfilled
 from duologue.checkpoints.layouts import fuse_projections, moshi_from_transformers
 from duologue.codecs.mimi import MimiConfig
-from duologue.measure.verify import Case, CaseError, Check
+from duologue.measure.golden import Case, CaseError, Check
 from duologue.models.columns import UNGENERATED
-from duologue.models.moshi import KEYS, Dialogue, Moshi, MoshiConfig, MoshiLM
+from duologue.models.moshi import KEYS, ZERO, Dialogue, Moshi, MoshiConfig, MoshiLM
 from duologue.models.moshi_files import load_lm, load_mimi
 from duologue.models.personaplex import Persona, Voice, personaplex, prime, replay
 from duologue.nn.rows import Rows
@@ -79,13 +79,14 @@ def forward_depth(case: Case) -> dict[str, Tensor]:
 
 
 def teacher_forced(case: Case) -> dict[str, Tensor]:
-    text, audio = whole(case)(case.given("codes"))
-    known = ~audio.isnan().any(-1)
+    lm, codes = whole(case), case.given("codes")
+    text, audio = lm(codes)
+    known = ~audio.isnan().any(-1) & (codes[:, 1 : 1 + lm.config.dep_q] != ZERO)
     return {
         "logits": audio.nan_to_num(0.0),
         "mask": known.long(),
         "text_logits": text[:, None],
-        "text_mask": torch.ones(text.shape[0], 1, text.shape[1], dtype=torch.int64),
+        "text_mask": (codes[:, :1] != ZERO).long(),
     }
 
 

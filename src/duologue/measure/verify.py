@@ -1,8 +1,7 @@
 """Golden cases: our numbers against those of the reference implementations.
 
-A case is a folder with ``case.json`` (what was run, every size, the tolerance), ``io.safetensors`` (its
-inputs and outputs) and weights under the published names. Each kind of case has a check here, a function
-from the case to the outputs it names; all sizes are read from the case.
+Each kind of case (:mod:`duologue.measure.golden`) has a check, a function from the case to the outputs it
+names.
 
 Numbers hold where |ours - theirs| <= atol + rtol · |theirs|, tokens and masks where they are equal. A kind
 without a check, an output that a check does not give, or a case that cannot be run, is a failure.
@@ -12,72 +11,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import click
 import torch
 from torch import Tensor
 
-from duologue.checkpoints.files import Stored, open_safetensors, read_json
-
-
-class CaseError(Exception):
-    """A case cannot be run; the message says why."""
-
-
-@dataclass
-class Case:
-    """One golden case."""
-
-    folder: Path
-    about: dict[str, Any]
-
-    @classmethod
-    def open(cls, folder: Path) -> Case:
-        return cls(folder, read_json(folder / "case.json"))
-
-    @property
-    def system(self) -> str:
-        return str(self.about["system"])
-
-    @property
-    def component(self) -> str:
-        return str(self.about["component"])
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return dict(self.about["config"])
-
-    @cached_property
-    def weights(self) -> dict[str, Stored]:
-        """All parameters; a case that spans several files keeps them under their names' last part."""
-        files = self.about.get("weight_files", ["weights.safetensors"])
-        tensors: dict[str, Stored] = {}
-        for name in files:
-            tensors.update(open_safetensors(self.folder / name))
-        return tensors
-
-    @cached_property
-    def _io(self) -> dict[str, Tensor]:
-        return {name: stored.read() for name, stored in open_safetensors(self.folder / "io.safetensors").items()}
-
-    def given(self, name: str) -> Tensor:
-        """An input; also an output that a check replays instead of making it."""
-        for prefix in ("in.", "out."):
-            if prefix + name in self._io:
-                return self._io[prefix + name]
-        raise CaseError(f"the case has no tensor {name}")
-
-    @property
-    def expected(self) -> dict[str, Tensor]:
-        return {name.removeprefix("out."): t for name, t in self._io.items() if name.startswith("out.")}
-
-
-Check: TypeAlias = Callable[[Case], Mapping[str, Tensor]]
+from duologue.measure.golden import Case, Check, Claim
 
 
 @dataclass(frozen=True)
@@ -107,10 +49,12 @@ class Outcome:
         return not self.problem and bool(self.comparisons) and all(c.holds for c in self.comparisons)
 
 
-def compare(name: str, ours: Tensor | None, theirs: Tensor, atol: float, rtol: float) -> Comparison:
+def compare(name: str, ours: Tensor | Claim | None, theirs: Tensor, atol: float, rtol: float) -> Comparison:
     """One output against the reference's."""
     if ours is None:
         return Comparison(name, float("inf"), 0.0, False, "not computed")
+    if isinstance(ours, Claim):
+        return Comparison(name, 0.0 if ours.holds else float("inf"), 0.0, ours.holds, ours.note)
     if ours.shape != theirs.shape:
         return Comparison(
             name, float("inf"), 0.0, False, f"shape {list(ours.shape)}, the reference's is {list(theirs.shape)}"
@@ -130,9 +74,9 @@ def compare(name: str, ours: Tensor | None, theirs: Tensor, atol: float, rtol: f
 
 def checks() -> dict[str, dict[str, Check]]:
     """For each system its checks, by the name of the case's kind and by its component."""
-    from duologue.measure import golden_mimi, golden_moshi
+    from duologue.measure import golden_mimi, golden_moshi, golden_wire
 
-    return {"moshi": {**golden_mimi.CHECKS, **golden_moshi.CHECKS}}
+    return {"moshi": {**golden_mimi.CHECKS, **golden_moshi.CHECKS, **golden_wire.CHECKS}}
 
 
 def verify(folder: Path) -> Outcome:

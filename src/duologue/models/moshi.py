@@ -32,6 +32,7 @@ from duologue.models.columns import Columns, ColumnState
 from duologue.models.contract import Frames
 from duologue.nn.cache import Cache
 from duologue.nn.decoder import Decoder, DecoderConfig
+from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling, draw_keys
 
@@ -201,13 +202,13 @@ class MoshiLM(nn.Module):
         self.audio_embeddings = nn.Parameter(torch.empty(c.n_q, c.card + 1, c.dim))
         self.temporal = Decoder(c.temporal)
         self.out_norm = nn.RMSNorm(c.dim, eps=1e-8)
-        self.text_head = nn.Parameter(torch.empty(c.text_card, c.dim))
+        self.text_head = Linear(c.dim, c.text_card)
 
-        self.depth_in = nn.Parameter(torch.empty(c.dep_q, c.depth_dim, c.dim))
+        self.depth_in = Linear(c.dim, c.depth_dim, c.dep_q)
         self.depth_text_embedding = nn.Parameter(torch.empty(c.text_card + 1, c.depth_dim))
         self.depth_embeddings = nn.Parameter(torch.empty(c.dep_q - 1, c.card + 1, c.depth_dim))
         self.depth = Decoder(c.depth)
-        self.depth_heads = nn.Parameter(torch.empty(c.dep_q, c.card, c.depth_dim))
+        self.depth_heads = Linear(c.depth_dim, c.card, c.dep_q)
 
     def embed(self, columns: Tensor) -> Tensor:
         """Columns [N, 1 + n_q, T] → the sum of their embeddings [N, T, dim]; ``ZERO`` adds nothing."""
@@ -223,7 +224,8 @@ class MoshiLM(nn.Module):
 
     def text_logits(self, hidden: Tensor) -> Tensor:
         """[…, dim] → […, text_card]."""
-        return F.linear(hidden, self.text_head)
+        logits: Tensor = self.text_head(hidden)
+        return logits
 
     def utter(
         self, hidden: Tensor, text: Tensor, steps: int, choose: Callable[[int, Tensor], Tensor]
@@ -234,7 +236,7 @@ class MoshiLM(nn.Module):
         ``steps`` to take, and how a token [N] is chosen from a step's logits [N, card].
         Returns the tokens and the logits of each step.
         """
-        inputs = F.linear(hidden, self.depth_in[:steps].flatten(0, 1)).unflatten(-1, (steps, -1))
+        inputs = self.depth_in(hidden[:, None].expand(-1, steps, -1))
         scratch = self.depth.scratch(hidden.shape[0], steps)
         tokens: list[Tensor] = []
         logits: list[Tensor] = []
@@ -242,7 +244,7 @@ class MoshiLM(nn.Module):
         for step in range(steps):
             scratch.step = step
             x = self.depth((inputs[:, step] + said)[:, None], scratch, step)[:, 0]
-            logits.append(F.linear(x, self.depth_heads[step]))
+            logits.append(self.depth_heads(x, step))
             tokens.append(choose(step, logits[-1]))
             if step + 1 < steps:
                 said = embedded(tokens[-1], self.depth_embeddings[step])
@@ -260,8 +262,9 @@ class MoshiLM(nn.Module):
         ``before`` [M, dep_q] (the text token, then codebooks 0 to dep_q - 2)."""
         said = [embedded(before[:, 0], self.depth_text_embedding)]
         said += [embedded(before[:, c], self.depth_embeddings[c - 1]) for c in range(1, self.config.dep_q)]
-        x = torch.einsum("md,sid->msi", hidden, self.depth_in) + torch.stack(said, dim=1)
-        return torch.einsum("msi,svi->msv", self.depth.offline(x), self.depth_heads)
+        x = self.depth_in(hidden[:, None].expand(-1, len(said), -1)) + torch.stack(said, dim=1)
+        logits: Tensor = self.depth_heads(self.depth.offline(x))
+        return logits
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of aligned frames [N, 1 + n_q, T]: text [N, T, text_card] and audio [N, dep_q, T, card].
@@ -333,7 +336,7 @@ class Dialogue:
 
     def state(self, rows: int, chunk: int = 1) -> DialogueState:
         """``rows`` dialogues at their start; ``chunk``: steps that a prompt may take at once."""
-        device = self.lm.text_head.device
+        device = self.lm.text_embedding.device
         return DialogueState(
             self.lm.config.columns.state(rows, device),
             self.lm.temporal.cache(rows, chunk=chunk),
@@ -456,8 +459,8 @@ KEYS = KeyTable(
     Key("transformer.layers.{i}.gating.linear_in.weight",  "temporal.layers.{i}.up.weight"),
     Key("transformer.layers.{i}.gating.linear_out.weight", "temporal.layers.{i}.down.weight"),
     Key("out_norm.alpha",                                  "out_norm.weight", "alpha"),
-    Key("text_linear.weight",                              "text_head"),
-    Key("depformer_in.{s}.weight",                         "depth_in", "step"),
+    Key("text_linear.weight",                              "text_head.weight"),
+    Key("depformer_in.{s}.weight",                         "depth_in.weight", "step"),
     Key("depformer_text_emb.weight",                       "depth_text_embedding"),
     Key("depformer_emb.{s}.weight",                        "depth_embeddings", "step"),
     Key("depformer.layers.{i}.norm1.alpha",                "depth.layers.{i}.norm_attn.weight", "alpha"),
@@ -466,7 +469,7 @@ KEYS = KeyTable(
     Key("depformer.layers.{i}.norm2.alpha",                "depth.layers.{i}.norm_mlp.weight", "alpha"),
     Key("depformer.layers.{i}.gating.{s}.linear_in.weight", "depth.layers.{i}.up.weight", "step"),
     Key("depformer.layers.{i}.gating.{s}.linear_out.weight", "depth.layers.{i}.down.weight", "step"),
-    Key("linears.{s}.weight",                              "depth_heads", "step"),
+    Key("linears.{s}.weight",                              "depth_heads.weight", "step"),
 )  # fmt: skip
 """How Kyutai's files name the language model's tensors."""
 

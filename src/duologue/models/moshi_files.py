@@ -21,6 +21,7 @@ from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
 from duologue.models.moshi import Dialogue, Moshi, MoshiConfig, MoshiLM
 from duologue.models.personaplex import personaplex
+from duologue.nn.linear import pack
 from duologue.nn.sampling import Sampling
 
 LM_FILE = "model.safetensors"
@@ -33,6 +34,7 @@ def load_mimi(config: MimiConfig, tensors: Tensors, source: str, device: torch.d
     mimi = unfilled(lambda: Mimi(config), device, torch.float32)
     codec.KEYS.load(mimi, tensors, source=source)
     mimi.quantizer.settle()
+    pack(mimi)
     return mimi
 
 
@@ -46,6 +48,7 @@ def load_lm(
     """The language model from tensors in Kyutai's layout, the fused or the newer spelling."""
     lm = unfilled(lambda: MoshiLM(config), device, dtype)
     system.KEYS.load(lm, fuse_projections(tensors), source=source)
+    pack(lm)
     return lm
 
 

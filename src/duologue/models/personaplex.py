@@ -134,7 +134,7 @@ def prime(dialogue: Dialogue, state: DialogueState, row: Rows, frames: Tensor) -
 def replay(dialogue: Dialogue, state: DialogueState, row: Rows, voice: Voice) -> None:
     """Begin a row's dialogue with a packed voice, instead of priming it with the voice's frames."""
     lm, columns = dialogue.lm, state.columns
-    steps, weight = len(voice.embeddings), lm.text_head
+    steps, weight = len(voice.embeddings), lm.text_embedding
     if voice.columns.shape != columns.tokens.shape[1:] or voice.embeddings.shape[1] != lm.config.dim:
         raise ValueError(
             f"a voice of {tuple(voice.columns.shape)} tokens and {voice.embeddings.shape[1]} channels is not one of "

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from duologue.nn.attention import Memory, Rope, rotate, rotation
 from duologue.nn.cache import Cache, Scratch, Whole
+from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
 NormKind = Literal["rms", "layer"]
@@ -70,25 +71,6 @@ def norm_of(kind: NormKind, dim: int, eps: float) -> nn.RMSNorm | nn.LayerNorm:
     return nn.RMSNorm(dim, eps=eps) if kind == "rms" else nn.LayerNorm(dim, eps=eps)
 
 
-class Projection(nn.Module):
-    """A linear map without bias; with ``steps`` one of so many, chosen by the step."""
-
-    def __init__(self, inputs: int, outputs: int, steps: int | None = None) -> None:
-        super().__init__()
-        shape = (outputs, inputs) if steps is None else (steps, outputs, inputs)
-        self.weight = nn.Parameter(torch.empty(shape))
-        self.per_step = steps is not None
-
-    def forward(self, x: Tensor, step: int | None) -> Tensor:
-        """[N, T, inputs] → [N, T, outputs]. Per-step weights: ``step`` names the one step in ``x``; ``None``:
-        ``x`` holds the first T steps, one after another."""
-        if not self.per_step:
-            return F.linear(x, self.weight)
-        if step is not None:
-            return F.linear(x, self.weight[step])
-        return torch.einsum("nti,toi->nto", x, self.weight[: x.shape[1]])
-
-
 class Block(nn.Module):
     """Attention and MLP, each with its norm before and its residual around."""
 
@@ -97,11 +79,11 @@ class Block(nn.Module):
         c = config
         self.config = c
         self.norm_attn = norm_of(c.norm, c.dim, c.eps)
-        self.qkv = Projection(c.dim, (c.heads + 2 * c.kv) * c.head_dim, c.steps)
-        self.out = Projection(c.heads * c.head_dim, c.dim, c.steps)
+        self.qkv = Linear(c.dim, (c.heads + 2 * c.kv) * c.head_dim, c.steps)
+        self.out = Linear(c.heads * c.head_dim, c.dim, c.steps)
         self.norm_mlp = norm_of(c.norm, c.dim, c.eps)
-        self.up = Projection(c.dim, c.hidden * (2 if c.gated else 1), c.steps)
-        self.down = Projection(c.hidden, c.dim, c.steps)
+        self.up = Linear(c.dim, c.hidden * (2 if c.gated else 1), c.steps)
+        self.down = Linear(c.hidden, c.dim, c.steps)
         self.scale_attn = nn.Parameter(torch.empty(c.dim)) if c.layer_scale else None
         self.scale_mlp = nn.Parameter(torch.empty(c.dim)) if c.layer_scale else None
 
@@ -159,7 +141,7 @@ class Decoder(nn.Module):
         c = self.config
         if c.window is None:
             raise ValueError("a decoder without a window needs a cache of a chosen length")
-        weight = self.layers[0].get_parameter("qkv.weight")
+        norm = self.layers[0].get_parameter("norm_attn.weight")
         return Cache.empty(
             rows,
             layers=c.layers,
@@ -168,12 +150,12 @@ class Decoder(nn.Module):
             window=c.window,
             group=group,
             chunk=chunk,
-            device=weight.device,
-            dtype=weight.dtype,
+            device=norm.device,
+            dtype=norm.dtype,
         )
 
     def scratch(self, batch: int, steps: int) -> Scratch:
         """Room for ``steps`` steps that are forgotten afterwards."""
         c = self.config
-        weight = self.layers[0].get_parameter("qkv.weight")
-        return Scratch(batch, steps, layers=c.layers, kv_heads=c.kv, head_dim=c.head_dim, like=weight)
+        norm = self.layers[0].get_parameter("norm_attn.weight")
+        return Scratch(batch, steps, layers=c.layers, kv_heads=c.kv, head_dim=c.head_dim, like=norm)
