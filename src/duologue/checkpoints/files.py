@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -35,16 +35,18 @@ def open_safetensors(path: Path) -> dict[str, Stored]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     try:
-        file = safe_open(path, framework="pt")
-        # safetensors checks that the header and the file's length agree, so a cut file fails here.
-        return {
-            name: Stored(tuple(file.get_slice(name).get_shape()), lambda name=name: file.get_tensor(name))
-            for name in file.keys()  # noqa: SIM118 (it is no mapping)
-        }
+        file: Any = safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
+        # safetensors checks that the header and the file's length agree, so a cut file fails here.
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}): it was cut short or is something else, fetch it again"
+            f"{path} is not a whole safetensors file ({error}): "
+            "it was cut short or is something else, fetch it again"
         ) from error
+
+    def stored(name: str) -> Stored:
+        return Stored(tuple(file.get_slice(name).get_shape()), lambda: cast(Tensor, file.get_tensor(name)))
+
+    return {name: stored(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
 
 
 def below(tensors: Tensors, prefix: str) -> dict[str, Stored]:

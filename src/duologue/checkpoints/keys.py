@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 from duologue.checkpoints.files import CheckpointError, Stored, Tensors
 
-Form = Literal["same", "kernel1", "alpha", "step", "steps"]
+Form = Literal["same", "kernel1", "conv", "convtr", "channels", "alpha", "step", "steps"]
 """How a published tensor holds our parameter:
 
 ``same``     as it is
 ``kernel1``  [out, in] as a convolution of one step, [out, in, 1]
+``conv``     a convolution's [out, kernel, in] as [out, in, kernel]
+``convtr``   a transposed convolution's [kernel, out, in] as [in, out, kernel]
+``channels`` a channel-wise convolution's [kernel, channels] as [channels, 1, kernel]
 ``alpha``    [dim] as [1, 1, dim]
 ``step``     [steps, …], a tensor of its own for each step, named by ``{s}``
 ``steps``    [steps, out, in] with the steps' rows stacked, [steps · out, in]
@@ -51,6 +54,9 @@ class Key:
         view = {
             "same": lambda p: p,
             "kernel1": lambda p: p[..., None],
+            "conv": lambda p: p.permute(0, 2, 1),
+            "convtr": lambda p: p.permute(2, 1, 0),
+            "channels": lambda p: p.t()[:, None],
             "alpha": lambda p: p.view(1, 1, -1),
             "steps": lambda p: p.flatten(0, 1),
         }[self.form](parameter)
@@ -90,7 +96,9 @@ class KeyTable:
         """Published names and shapes of all that is loaded; a model on the meta device will do."""
         return {name: list(view.shape) for name, view in self.published(model).items()}
 
-    def load(self, model: nn.Module, tensors: Tensors, *, source: str, parts: tuple[str, ...] = ("",)) -> None:
+    def load(
+        self, model: nn.Module, tensors: Tensors, *, source: str, parts: tuple[str, ...] = ("",)
+    ) -> None:
         """Fill the model's parameters, converted to their type and device.
 
         Raises :class:`CheckpointError` listing every tensor of ``source`` that is missing, surplus or of

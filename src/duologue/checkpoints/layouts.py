@@ -102,7 +102,8 @@ def mimi_from_transformers(tensors: Tensors, heads: int) -> dict[str, Stored]:
     renamed = _renamed(tensors, _MIMI_RULES)
     # In the decoder a convolution and a transposed one have the same name. The first and the last layer are
     # plain, the strided ones between them transposed.
-    places = [int(found[1]) for name in renamed if (found := re.match(r"decoder\.layers\.(\d+)\.conv\.", name))]
+    strided = [re.match(r"decoder\.layers\.(\d+)\.conv\.", name) for name in renamed]
+    places = [int(found[1]) for found in strided if found]
     plain = {min(places), max(places)} if places else set()
     for name in list(renamed):
         if found := re.fullmatch(r"decoder\.layers\.(\d+)\.conv\.(\w+)", name):

@@ -16,16 +16,17 @@ sees 249 steps (``group`` in :mod:`duologue.nn.cache`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duologue.checkpoints.keys import Key, KeyTable
 from duologue.codecs.seanet import SEANetConfig, seanet_decoder, seanet_encoder
 from duologue.nn.cache import Cache
-from duologue.nn.conv import CausalConv1d, CausalConvTranspose1d, Parts, Tail
+from duologue.nn.conv import CausalConv1d, ChannelwiseUpsample, Parts, Streaming, Tail
 from duologue.nn.decoder import Decoder, DecoderConfig
 from duologue.nn.quantize import SplitQuantizer
 from duologue.nn.rows import Rows
@@ -37,7 +38,7 @@ class MimiConfig:
 
     sample_rate: int = 24_000
     frame_rate: float = 12.5
-    seanet: SEANetConfig = SEANetConfig()
+    seanet: SEANetConfig = field(default_factory=SEANetConfig)
     heads: int = 8
     layers: int = 8
     hidden: int = 2048
@@ -191,19 +192,23 @@ class Mimi(nn.Module):
         self.encoder_transformer = Decoder(config.transformer)
         self.downsample = CausalConv1d(dim, dim, 2 * steps, stride=steps, bias=False, start="replicate")
         self.quantizer = SplitQuantizer(config.levels, config.entries, config.codebook_dim, dim)
-        self.upsample = CausalConvTranspose1d(dim, dim, 2 * steps, stride=steps, bias=False, channelwise=True)
+        self.upsample = ChannelwiseUpsample(dim, 2 * steps, stride=steps)
         self.decoder_transformer = Decoder(config.transformer)
         self.decoder = seanet_decoder(config.seanet)
 
     # -- whole files
 
     def latent(self, wave: Tensor) -> Tensor:
-        """[N, 1, T] → [N, dim, frames] before quantisation; zeros fill the last frame."""
-        wave = F.pad(wave, (0, -wave.shape[-1] % self.config.frame))
-        x: Tensor = self.encoder(wave)
-        x = self.encoder_transformer.offline(x.transpose(1, 2)).transpose(1, 2)
+        """[N, 1, T] → [N, frames, dim] before quantisation; zeros fill the last frame."""
+        x = self.encoder_transformer.offline(self.features(wave))
         out: Tensor = self.downsample(x)
         return out
+
+    def features(self, wave: Tensor) -> Tensor:
+        """[N, 1, T] → SEANet's [N, steps, dim]; zeros fill the last frame."""
+        frame = self.config.frame
+        wave = F.pad(wave, (0, -wave.shape[-1] % frame)).transpose(1, 2)
+        return in_pieces(self.encoder, wave, PIECE * frame)
 
     def encode(self, wave: Tensor, levels: int) -> Tensor:
         """Codes of whole waves; zeros fill the last frame."""
@@ -212,9 +217,8 @@ class Mimi(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Waves of whole code sequences, with as many levels as they have."""
         x: Tensor = self.upsample(self.quantizer.decode(codes))
-        x = self.decoder_transformer.offline(x.transpose(1, 2)).transpose(1, 2)
-        wave: Tensor = self.decoder(x)
-        return wave
+        x = self.decoder_transformer.offline(x)
+        return in_pieces(self.decoder, x, PIECE * self.config.steps).transpose(1, 2)
 
     # -- streams
 
@@ -247,45 +251,78 @@ class Mimi(nn.Module):
                 f"Mimi streams whole frames of {self.config.frame} samples, got {wave.shape[-1]} samples: "
                 "collect samples until a frame is full"
             )
-        x = self.encoder.stream(wave, state.seanet, rows)
-        x = self.encoder_transformer.stream(x.transpose(1, 2), state.transformer, rows).transpose(1, 2)
+        x = self.encoder.stream(wave.transpose(1, 2), state.seanet, rows)
+        x = self.encoder_transformer.stream(x, state.transformer, rows)
         x = self.downsample.stream(x, state.downsample, rows)
         return self.quantizer.encode(x, levels)
 
     def decode_stream(self, codes: Tensor, state: DecoderState, rows: Rows) -> Tensor:
         """The wave of the next columns of these rows."""
         x = self.upsample.stream(self.quantizer.decode(codes), state.upsample, rows)
-        x = self.decoder_transformer.stream(x.transpose(1, 2), state.transformer, rows).transpose(1, 2)
-        return self.decoder.stream(x, state.seanet, rows)
+        x = self.decoder_transformer.stream(x, state.transformer, rows)
+        return self.decoder.stream(x, state.seanet, rows).transpose(1, 2)
+
+
+PIECE = 25
+"""Frames of a whole file that pass through SEANet at once: two seconds, so that memory stays small."""
+
+
+def in_pieces(layer: Streaming, x: Tensor, size: int) -> Tensor:
+    """A whole sequence [N, T, …] through a streaming layer, ``size`` steps at a time."""
+    state, rows = layer.state(len(x)), Rows.of(range(len(x)), x.device)
+    return torch.cat([layer.stream(piece, state, rows) for piece in torch.split(x, size, dim=1)], dim=1)
 
 
 KEYS = KeyTable(
-    # published                                                      ours
-    Key("encoder.model.{i}.conv.conv.{p}",                           "encoder.{i}.conv.{p}"),
-    Key("encoder.model.{i}.block.{j}.conv.conv.{p}",                 "encoder.{i}.block.{j}.conv.{p}"),
-    Key("decoder.model.{i}.conv.conv.{p}",                           "decoder.{i}.conv.{p}"),
-    Key("decoder.model.{i}.convtr.convtr.{p}",                       "decoder.{i}.convtr.{p}"),
-    Key("decoder.model.{i}.block.{j}.conv.conv.{p}",                 "decoder.{i}.block.{j}.conv.{p}"),
-    Key("{side}_transformer.transformer.layers.{i}.norm1.{p}",       "{side}_transformer.layers.{i}.norm_attn.{p}"),
+    # published, and below each its name here
+    Key("encoder.model.{i}.conv.conv.weight",
+        "encoder.{i}.weight", "conv"),
+    Key("encoder.model.{i}.conv.conv.bias",
+        "encoder.{i}.bias"),
+    Key("encoder.model.{i}.block.{j}.conv.conv.weight",
+        "encoder.{i}.block.{j}.weight", "conv"),
+    Key("encoder.model.{i}.block.{j}.conv.conv.bias",
+        "encoder.{i}.block.{j}.bias"),
+    Key("{side}_transformer.transformer.layers.{i}.norm1.{p}",
+        "{side}_transformer.layers.{i}.norm_attn.{p}"),
     Key("{side}_transformer.transformer.layers.{i}.self_attn.in_proj_weight",
-                                                                     "{side}_transformer.layers.{i}.qkv.weight"),
+        "{side}_transformer.layers.{i}.qkv.weight"),
     Key("{side}_transformer.transformer.layers.{i}.self_attn.out_proj.weight",
-                                                                     "{side}_transformer.layers.{i}.out.weight"),
+        "{side}_transformer.layers.{i}.out.weight"),
     Key("{side}_transformer.transformer.layers.{i}.layer_scale_1.scale",
-                                                                     "{side}_transformer.layers.{i}.scale_attn"),
-    Key("{side}_transformer.transformer.layers.{i}.norm2.{p}",       "{side}_transformer.layers.{i}.norm_mlp.{p}"),
-    Key("{side}_transformer.transformer.layers.{i}.linear1.weight",  "{side}_transformer.layers.{i}.up.weight"),
-    Key("{side}_transformer.transformer.layers.{i}.linear2.weight",  "{side}_transformer.layers.{i}.down.weight"),
+        "{side}_transformer.layers.{i}.scale_attn"),
+    Key("{side}_transformer.transformer.layers.{i}.norm2.{p}",
+        "{side}_transformer.layers.{i}.norm_mlp.{p}"),
+    Key("{side}_transformer.transformer.layers.{i}.linear1.weight",
+        "{side}_transformer.layers.{i}.up.weight"),
+    Key("{side}_transformer.transformer.layers.{i}.linear2.weight",
+        "{side}_transformer.layers.{i}.down.weight"),
     Key("{side}_transformer.transformer.layers.{i}.layer_scale_2.scale",
-                                                                     "{side}_transformer.layers.{i}.scale_mlp"),
-    Key("downsample.conv.conv.conv.weight",                          "downsample.conv.weight"),
-    Key("upsample.convtr.convtr.convtr.weight",                      "upsample.convtr.weight"),
-    Key("quantizer.rvq_{half}.input_proj.weight",                    "quantizer.{half}.input_proj", "kernel1"),
-    Key("quantizer.rvq_{half}.output_proj.weight",                   "quantizer.{half}.output_proj", "kernel1"),
+        "{side}_transformer.layers.{i}.scale_mlp"),
+    Key("downsample.conv.conv.conv.weight",
+        "downsample.weight", "conv"),
+    Key("quantizer.rvq_{half}.input_proj.weight",
+        "quantizer.{half}.input_proj.weight", "kernel1"),
     Key("quantizer.rvq_{half}.vq.layers.{i}._codebook.embedding_sum",
-                                                                     "quantizer.{half}.codebooks.{i}.embedding_sum"),
+        "quantizer.{half}.codebooks.{i}.embedding_sum"),
     Key("quantizer.rvq_{half}.vq.layers.{i}._codebook.cluster_usage",
-                                                                     "quantizer.{half}.codebooks.{i}.cluster_usage"),
+        "quantizer.{half}.codebooks.{i}.cluster_usage"),
+    Key("quantizer.rvq_{half}.output_proj.weight",
+        "quantizer.{half}.output_proj.weight", "kernel1"),
+    Key("upsample.convtr.convtr.convtr.weight",
+        "upsample.weight", "channels"),
+    Key("decoder.model.{i}.convtr.convtr.weight",
+        "decoder.{i}.transposed.weight", "convtr"),
+    Key("decoder.model.{i}.convtr.convtr.bias",
+        "decoder.{i}.transposed.bias"),
+    Key("decoder.model.{i}.conv.conv.weight",
+        "decoder.{i}.weight", "conv"),
+    Key("decoder.model.{i}.conv.conv.bias",
+        "decoder.{i}.bias"),
+    Key("decoder.model.{i}.block.{j}.conv.conv.weight",
+        "decoder.{i}.block.{j}.weight", "conv"),
+    Key("decoder.model.{i}.block.{j}.conv.conv.bias",
+        "decoder.{i}.block.{j}.bias"),
     unread=("quantizer.rvq_{half}.vq.layers.{i}._codebook._initialized",),
 )  # fmt: skip
 """How Kyutai's files name the codec's tensors."""

@@ -75,7 +75,7 @@ def _residuals(config: SEANetConfig, channels: int) -> list[nn.Module]:
 
 
 def seanet_encoder(config: SEANetConfig) -> Chain:
-    """Wave [N, 1, T] → [N, dimension, T / hop]."""
+    """Wave [N, T, 1] → [N, T / hop, dimension]."""
     c = config
     layers: list[nn.Module] = [CausalConv1d(1, c.n_filters, c.kernel_size)]
     channels = c.n_filters
@@ -87,7 +87,7 @@ def seanet_encoder(config: SEANetConfig) -> Chain:
 
 
 def seanet_decoder(config: SEANetConfig) -> Chain:
-    """[N, dimension, T] → wave [N, 1, T · hop], neither squashed nor clipped."""
+    """[N, T, dimension] → wave [N, T · hop, 1], neither squashed nor clipped."""
     c = config
     channels = c.n_filters * 2 ** len(c.ratios)
     layers: list[nn.Module] = [CausalConv1d(c.dimension, channels, c.kernel_size)]

@@ -55,7 +55,8 @@ class Case:
 
     @cached_property
     def _io(self) -> dict[str, Tensor]:
-        return {name: stored.read() for name, stored in open_safetensors(self.folder / "io.safetensors").items()}
+        tensors = open_safetensors(self.folder / "io.safetensors")
+        return {name: stored.read() for name, stored in tensors.items()}
 
     def given(self, name: str) -> Tensor:
         """An input; also an output that a check replays instead of making it."""
@@ -71,7 +72,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a check found out itself about an output that two sound implementations need not share bit by bit."""
+    """What a check found out itself, where two sound implementations need not agree number by number."""
 
     holds: bool
     note: str

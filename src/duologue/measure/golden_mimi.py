@@ -9,9 +9,10 @@ from torch import Tensor
 
 from duologue.checkpoints.keys import unfilled
 from duologue.checkpoints.layouts import mimi_from_transformers
-from duologue.codecs.mimi import KEYS, Mimi, MimiConfig
+from duologue.codecs.mimi import KEYS, Mimi, MimiConfig, in_pieces
 from duologue.measure.golden import Case, Check
 from duologue.models.moshi_files import load_mimi
+from duologue.nn.conv import Streaming
 from duologue.nn.rows import Rows
 
 
@@ -35,41 +36,47 @@ def everyone(x: Tensor) -> Rows:
     return Rows.of(range(len(x)))
 
 
+def streamed(layer: Streaming, x: Tensor, size: int) -> Tensor:
+    """[B, channels, T], the reference's order, through a layer ``size`` steps at a time."""
+    return swapped(in_pieces(layer, swapped(x), size))
+
+
+def swapped(x: Tensor) -> Tensor:
+    """Between [B, channels, T] and [B, T, channels]."""
+    return x.transpose(1, 2)
+
+
 def seanet_encoder(case: Case) -> dict[str, Tensor]:
-    mimi, audio = part(case, "encoder."), case.given("audio")
-    state, rows = mimi.encoder.state(len(audio)), everyone(audio)
-    pieces = audio.split(case.config["chunk_samples"], dim=-1)
+    encoder, audio = part(case, "encoder.").encoder, case.given("audio")
     return {
-        "emb": mimi.encoder(audio),
-        "emb_stream": torch.cat([mimi.encoder.stream(piece, state, rows) for piece in pieces], dim=-1),
+        "emb": swapped(encoder(swapped(audio))),
+        "emb_stream": streamed(encoder, audio, case.config["chunk_samples"]),
     }
 
 
 def seanet_decoder(case: Case) -> dict[str, Tensor]:
-    mimi, z = part(case, "decoder."), case.given("z")
-    state, rows = mimi.decoder.state(len(z)), everyone(z)
-    pieces = z.split(case.config["chunk_steps"], dim=-1)
+    decoder, z = part(case, "decoder.").decoder, case.given("z")
     return {
-        "audio": mimi.decoder(z),
-        "audio_stream": torch.cat([mimi.decoder.stream(piece, state, rows) for piece in pieces], dim=-1),
+        "audio": swapped(decoder(swapped(z))),
+        "audio_stream": streamed(decoder, z, case.config["chunk_steps"]),
     }
 
 
 def transformer(case: Case) -> dict[str, Tensor]:
-    mimi, z = part(case, "encoder_transformer."), case.given("z").transpose(1, 2)
+    mimi, z = part(case, "encoder_transformer."), swapped(case.given("z"))
     decoder, rows, steps = mimi.encoder_transformer, everyone(z), mimi.config.steps
 
     def stream(size: int, reset_before: int | None = None) -> Tensor:
         cache = decoder.cache(len(z), group=size, chunk=size)
         out = []
-        for index, piece in enumerate(z.split(size, dim=1)):
+        for index, piece in enumerate(torch.split(z, size, dim=1)):
             if index == reset_before:
                 cache.reset(Rows.of(n for n, on in enumerate(case.config["reset_mask"]) if on))
             out.append(decoder.stream(piece, cache, rows))
-        return torch.cat(out, dim=1).transpose(1, 2)
+        return swapped(torch.cat(out, dim=1))
 
     outputs = {
-        "y": decoder.offline(z).transpose(1, 2),
+        "y": swapped(decoder.offline(z)),
         "y_reset": stream(steps, case.config["reset_chunk_index"]),
     }
     for name in case.expected:
@@ -80,45 +87,39 @@ def transformer(case: Case) -> dict[str, Tensor]:
 
 def resample(case: Case) -> dict[str, Tensor]:
     mimi = part(case, "downsample.", "upsample.")
-    z, u, steps = case.given("z"), case.given("u"), mimi.config.steps
-    down, up = mimi.downsample.state(len(z)), mimi.upsample.state(len(u))
+    z, u = case.given("z"), case.given("u")
     return {
-        "down": mimi.downsample(z),
-        "down_stream": torch.cat(
-            [mimi.downsample.stream(piece, down, everyone(z)) for piece in z.split(steps, dim=-1)], dim=-1
-        ),
-        "up": mimi.upsample(u),
-        "up_stream": torch.cat(
-            [mimi.upsample.stream(piece, up, everyone(u)) for piece in u.split(1, dim=-1)], dim=-1
-        ),
+        "down": swapped(mimi.downsample(swapped(z))),
+        "down_stream": streamed(mimi.downsample, z, mimi.config.steps),
+        "up": swapped(mimi.upsample(swapped(u))),
+        "up_stream": streamed(mimi.upsample, u, 1),
     }
 
 
 def split_rvq(case: Case) -> dict[str, Tensor]:
     quantizer, z, codes = part(case, "quantizer.").quantizer, case.given("z"), case.given("codes")
     # `codes` is an input (to look up) and an output (of encoding z): the input is found first.
-    encoded = quantizer.encode(z, case.config["num_codebooks"])
+    encoded = quantizer.encode(swapped(z), case.config["num_codebooks"])
     return {
         "codes": encoded,
-        "codes_all_levels": quantizer.encode(z, quantizer.levels),
-        "quantized": quantizer.decode(encoded),
-        "lookup": quantizer.decode(codes),
-        "lookup_semantic_only": quantizer.decode(codes[:, :1]),
+        "codes_all_levels": quantizer.encode(swapped(z), quantizer.levels),
+        "quantized": swapped(quantizer.decode(encoded)),
+        "lookup": swapped(quantizer.decode(codes)),
+        "lookup_semantic_only": swapped(quantizer.decode(codes[:, :1])),
     }
 
 
 def offline(case: Case) -> dict[str, Tensor]:
     mimi, audio = whole(case), case.given("audio")
     levels = case.config["num_codebooks"]
-    full = torch.nn.functional.pad(audio, (0, -audio.shape[-1] % mimi.config.frame))
-    emb = mimi.encoder(full)
+    features = mimi.features(audio)
     codes = mimi.encode(audio, levels)
     return {
-        "offline_emb": emb,
-        "offline_tr": mimi.encoder_transformer.offline(emb.transpose(1, 2)).transpose(1, 2),
-        "offline_latent": mimi.latent(audio),
+        "offline_emb": swapped(features),
+        "offline_tr": swapped(mimi.encoder_transformer.offline(features)),
+        "offline_latent": swapped(mimi.latent(audio)),
         "offline_codes": codes,
-        "offline_quantized": mimi.quantizer.decode(codes),
+        "offline_quantized": swapped(mimi.quantizer.decode(codes)),
         "offline_audio": mimi.decode(codes),
     }
 
@@ -128,7 +129,7 @@ def streaming(case: Case) -> dict[str, Tensor]:
     state, rows = mimi.state(len(audio)), everyone(audio)
     levels = case.config["num_codebooks"]
     codes, waves = [], []
-    for frame in audio.split(mimi.config.frame, dim=-1):
+    for frame in torch.split(audio, mimi.config.frame, dim=-1):
         codes.append(mimi.encode_stream(frame, state.encoder, rows, levels))
         waves.append(mimi.decode_stream(codes[-1], state.decoder, rows))
     outputs = {"codes": torch.cat(codes, dim=-1), "audio": torch.cat(waves, dim=-1)}
@@ -142,7 +143,7 @@ def two_sessions(case: Case) -> dict[str, Tensor]:
     mimi, audio, mask = whole(case), case.given("audio"), case.given("exec_mask")
     state = mimi.state(len(audio))
     levels = case.config["num_codebooks"]
-    frames = audio.split(mimi.config.frame, dim=-1)
+    frames = torch.split(audio, mimi.config.frame, dim=-1)
     codes = torch.zeros(len(audio), levels, len(frames), dtype=torch.int64)
     wave = torch.zeros_like(audio)
     for index, frame in enumerate(frames):

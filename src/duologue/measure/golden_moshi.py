@@ -13,7 +13,8 @@ from duologue.checkpoints.layouts import fuse_projections, moshi_from_transforme
 from duologue.codecs.mimi import MimiConfig
 from duologue.measure.golden import Case, CaseError, Check
 from duologue.models.columns import UNGENERATED
-from duologue.models.moshi import KEYS, ZERO, Dialogue, Moshi, MoshiConfig, MoshiLM
+from duologue.models.moshi import KEYS, ZERO, Dialogue, Moshi, MoshiLM
+from duologue.models.moshi_config import MoshiConfig
 from duologue.models.moshi_files import load_lm, load_mimi
 from duologue.models.personaplex import Persona, Voice, personaplex, prime, replay
 from duologue.nn.rows import Rows
@@ -52,7 +53,7 @@ def forward_text(case: Case) -> dict[str, Tensor]:
     def stream(sizes: list[int]) -> Tensor:
         # As many slots as the reference's ring has, unless a call would overwrite what it attends to.
         cache = lm.temporal.cache(len(x), chunk=max(sizes))
-        return torch.cat([lm.think(piece, cache, rows) for piece in x.split(sizes, dim=1)], dim=1)
+        return torch.cat([lm.think(piece, cache, rows) for piece in torch.split(x, sizes, dim=1)], dim=1)
 
     return {
         "input_emb": x,
@@ -138,7 +139,8 @@ def top_k(case: Case) -> dict[str, Tensor]:
 
     every, all_ids = Sampling(case.config["temp"]).candidates(logits)
     torch.manual_seed(case.about["seed"])  # the case keeps no noise for these: it is torch's own
-    whole_noise = [torch.empty_like(every).exponential_(1) for _ in range(case.expected["draws_no_top_k"].shape[1])]
+    count = case.expected["draws_no_top_k"].shape[1]
+    whole_noise = [torch.empty_like(every).exponential_(1) for _ in range(count)]
     return {
         "draws": draws,
         "draws_no_top_k": torch.stack([race(every, all_ids, e) for e in whole_noise], dim=1),
@@ -163,7 +165,7 @@ def server_frames(moshi: Moshi, pcm: Tensor) -> list[dict[str, Any]]:
     """
     state, row, levels = moshi.state(1), Rows.of([0]), moshi.dialogue.lm.config.heard
     frames = []
-    for index, frame in enumerate(pcm.split(moshi.frame)):
+    for index, frame in enumerate(torch.split(pcm, moshi.frame)):
         heard = moshi.mimi.encode_stream(frame[None, None], state.mimi.encoder, row, levels)[..., 0]
         if index == 0:
             state.mimi.reset(row)

@@ -20,21 +20,22 @@ import torch
 from torch import Tensor
 
 from duologue.audio import Wave
-from duologue.measure.golden_moshi import server_frames, system
 from duologue.measure.golden import Case, CaseError, Check, Claim
+from duologue.measure.golden_moshi import server_frames, system
 from duologue.protocol.moshi import HANDSHAKE, Kind, Wire
 
 
 @dataclass(frozen=True)
 class Page:
-    """What an Ogg page says about itself (RFC 3533, section 6), and its payload if it is one of the two headers."""
+    """What an Ogg page says about itself (RFC 3533, section 6)."""
 
     flags: int
     granule: int
     serial: int
     sequence: int
-    segments: int
+    packets: int
     header: bytes
+    """The payload of the stream's two first pages, which say what it is."""
 
 
 def pages(stream: bytes) -> list[Page]:
@@ -42,7 +43,8 @@ def pages(stream: bytes) -> list[Page]:
     found = []
     at = 0
     while at < len(stream):
-        capture, _, flags, granule, serial, sequence, _, segments = struct.unpack_from("<4sBBqIIIB", stream, at)
+        fields = struct.unpack_from("<4sBBqIIIB", stream, at)
+        capture, _, flags, granule, serial, sequence, _, segments = fields
         if capture != b"OggS":
             raise CaseError(f"no Ogg page at byte {at}")
         start = at + 27 + segments
@@ -68,9 +70,7 @@ def split(data: Tensor, lengths: Tensor) -> list[bytes]:
 
 def structure(messages: list[bytes]) -> list[tuple[int, object]]:
     """What two servers' messages must share: kinds, text, and the pages of the audio."""
-    return [
-        (message[0], pages(message[1:]) if message[0] == Kind.AUDIO else message[1:]) for message in messages if message
-    ]
+    return [(m[0], pages(m[1:]) if m[0] == Kind.AUDIO else m[1:]) for m in messages if m]
 
 
 def decoded(messages: list[bytes]) -> Wave:
@@ -80,7 +80,7 @@ def decoded(messages: list[bytes]) -> Wave:
 
 
 def claim(ours: list[bytes], theirs: list[bytes], audio: Wave) -> dict[str, Claim]:
-    """Whether messages agree in structure, and theirs hold ``audio``; how many agree bit by bit, for interest."""
+    """Whether messages agree in structure and theirs hold ``audio``; the note says how many are the same bytes."""
     same = sum(a == b for a, b in zip(ours, theirs, strict=False))
     if structure(ours) != structure(theirs):
         verdict = Claim(False, "other messages, pages or text")
@@ -92,7 +92,7 @@ def claim(ours: list[bytes], theirs: list[bytes], audio: Wave) -> dict[str, Clai
 
 
 def faithfulness(wave: Wave, coded: Wave) -> tuple[int, float]:
-    """How ``coded`` renders ``wave``: the codec's delay in samples, and the error's level in dB of the wave's."""
+    """How ``coded`` renders ``wave``: the codec's delay in samples, the error in dB relative to the wave."""
     delays = np.correlate(coded, wave, "full")[len(wave) - 1 :]
     delay = int(delays[: len(wave) // 2].argmax())
     error = coded[delay:] - wave[: len(coded) - delay]
@@ -106,14 +106,15 @@ def same_sound(case: Case, wave: Wave, ours: Wave, theirs: Wave) -> Tensor | Cla
         return torch.from_numpy(ours)
     (our_delay, our_error), (their_delay, their_error) = faithfulness(wave, ours), faithfulness(wave, theirs)
     holds = our_delay == their_delay and abs(our_error - their_error) < 0.5
-    return Claim(holds, f"codes our wave at {their_error:.2f} dB, delay {their_delay}; ours {our_error:.2f}, {our_delay}")
+    note = f"codes our wave at {their_error:.2f} dB, delay {their_delay}; ours {our_error:.2f}, {our_delay}"
+    return Claim(holds, note)
 
 
 def opus_framing(case: Case) -> dict[str, Tensor | Claim]:
     wire, theirs = Wire(), split(case.given("message_bytes"), case.given("message_lengths"))
     heard = [wire.receive(message) for message in theirs]
     waves = [np.zeros(0, np.float32) if wave is None else wave for wave in heard]
-    pieces = case.given("pcm").split(case.given("chunk_lengths").tolist())
+    pieces = torch.split(case.given("pcm"), case.given("chunk_lengths").tolist())
     audio = case.given("decoded").numpy()
     claims = claim([wire.audio(piece.numpy()) or b"" for piece in pieces], theirs, audio)
     return {
@@ -143,8 +144,8 @@ def session(case: Case) -> dict[str, Tensor | Claim]:
             if not said.ready[0]:
                 continue
             spoken.append(said.wave[0].numpy())
-            shown = [Wire.text(stub_piece(token).replace("▁", " ")) for token in said.text if token is not None]
-            for reply in (wire.audio(spoken[-1]), *shown):
+            text = [stub_piece(token).replace("▁", " ") for token in said.text if token is not None]
+            for reply in (wire.audio(spoken[-1]), *map(Wire.text, text)):
                 if reply is not None:
                     sent.append(reply)
                     after.append(index)

@@ -56,13 +56,13 @@ def compare(name: str, ours: Tensor | Claim | None, theirs: Tensor, atol: float,
     if isinstance(ours, Claim):
         return Comparison(name, 0.0 if ours.holds else float("inf"), 0.0, ours.holds, ours.note)
     if ours.shape != theirs.shape:
-        return Comparison(
-            name, float("inf"), 0.0, False, f"shape {list(ours.shape)}, the reference's is {list(theirs.shape)}"
-        )
+        shapes = f"shape {list(ours.shape)}, the reference's is {list(theirs.shape)}"
+        return Comparison(name, float("inf"), 0.0, False, shapes)
     if not theirs.is_floating_point():
         differ = int((ours.to(theirs.dtype) != theirs).sum())
         error = float((ours.double() - theirs.double()).abs().max()) if theirs.numel() else 0.0
-        return Comparison(name, error, 0.0, differ == 0, f"{differ} of {theirs.numel()} differ" if differ else "equal")
+        note = f"{differ} of {theirs.numel()} differ" if differ else "equal"
+        return Comparison(name, error, 0.0, differ == 0, note)
     error_each = (ours.double() - theirs.double()).abs()
     allowed = atol + rtol * theirs.double().abs()
     if not theirs.numel():
@@ -91,11 +91,9 @@ def verify(folder: Path) -> Outcome:
         torch.manual_seed(case.about.get("seed", 0))
         with torch.no_grad():
             ours = check(case)
-        tolerance = case.about["tolerance"]
-        expected = case.expected
-        comparisons = [
-            compare(key, ours.get(key), expected[key], tolerance["atol"], tolerance["rtol"]) for key in sorted(expected)
-        ]
+        atol, rtol = case.about["tolerance"]["atol"], case.about["tolerance"]["rtol"]
+        expected = sorted(case.expected.items())
+        comparisons = [compare(key, ours.get(key), theirs, atol, rtol) for key, theirs in expected]
         return Outcome(name, component, comparisons)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is this case's failure, and the others go on)
         return Outcome(folder.name, "", problem=f"{type(error).__name__}: {error}")
@@ -111,7 +109,9 @@ def case_folders(directory: Path) -> Iterator[Path]:
 
 
 @click.command()
-@click.argument("directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def main(directories: tuple[Path, ...], as_json: bool) -> None:
     """Run the golden cases below DIRECTORIES; exit 0 only if all hold."""
@@ -141,8 +141,8 @@ def report(outcome: Outcome) -> str:
     elif not outcome.comparisons:
         lines.append("       the case has no outputs")
     for c in outcome.comparisons:
-        mark = " " if c.holds else "!"
-        lines.append(f"     {mark} {c.output:<28} error {c.error:.2e}  allowed {c.allowed:.2e}  {c.note}".rstrip())
+        line = f"     {' ' if c.holds else '!'} {c.output:<28} error {c.error:.2e}  allowed {c.allowed:.2e}"
+        lines.append(f"{line}  {c.note}".rstrip())
     return "\n".join(lines)
 
 

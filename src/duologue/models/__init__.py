@@ -2,6 +2,6 @@
 
     contract      what a model that works frame by frame offers
     columns       Moshi's token columns: delays, and who fills them
-    moshi         Moshi
+    moshi         Moshi; its sizes (moshi_config) and published directories (moshi_files)
     personaplex   PersonaPlex: Moshi with a voice prompt and a text prompt
 """

@@ -129,6 +129,7 @@ class Columns:
 
         slots = self._slots(state, rows, range(1 + self.predicted), -self.max_delay, delayed=True)
         ready = state.offset[host] > self.max_delay
-        frame = rows.take(state.tokens)[:, : 1 + self.predicted].gather(2, slots.to(device)[..., None])[..., 0]
+        tokens = rows.take(state.tokens)[:, : 1 + self.predicted]
+        frame = tokens.gather(2, slots.to(device)[..., None])[..., 0]
         frame = torch.where(ready[:, None].to(device), frame, UNGENERATED)
         return frame, ready.tolist()

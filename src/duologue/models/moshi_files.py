@@ -19,7 +19,8 @@ from duologue.checkpoints.layouts import fuse_projections
 from duologue.codecs import mimi as codec
 from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
-from duologue.models.moshi import Dialogue, Moshi, MoshiConfig, MoshiLM
+from duologue.models.moshi import Dialogue, Moshi, MoshiLM
+from duologue.models.moshi_config import MoshiConfig
 from duologue.models.personaplex import personaplex
 from duologue.nn.linear import pack
 from duologue.nn.sampling import Sampling
@@ -81,7 +82,7 @@ def load_moshi(
     Raises :class:`~duologue.checkpoints.files.CheckpointError` naming what is missing or does not fit.
     """
     if not directory.is_dir():
-        raise CheckpointError(f"{directory} is not a directory: give one that holds {LM_FILE} and {MIMI_FILE}")
+        raise CheckpointError(f"{directory} is no directory: give one with {LM_FILE} and {MIMI_FILE}")
     lm_config, mimi_config, raw = configuration(directory)
     lm_path = directory / raw.get("moshi_name", LM_FILE)
     mimi_path = directory / raw.get("mimi_name", MIMI_FILE)
@@ -95,7 +96,8 @@ def load_moshi(
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"{text_path} is not a SentencePiece model: {error}") from error
     if tokenizer.vocab_size() != lm_config.text_card:
-        raise CheckpointError(f"{text_path} has {tokenizer.vocab_size()} pieces, the model {lm_config.text_card}")
+        pieces = tokenizer.vocab_size()
+        raise CheckpointError(f"{text_path} has {pieces} pieces, the model {lm_config.text_card}")
     mimi = load_mimi(mimi_config, open_safetensors(mimi_path), str(mimi_path), device)
     lm = load_lm(lm_config, open_safetensors(lm_path), str(lm_path), device, dtype)
     return Moshi(mimi, Dialogue(lm, *sampling(raw.get("lm_gen_config") or {})), tokenizer.id_to_piece)

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from duologue.checkpoints.files import CheckpointError
 from duologue.codecs.mimi import Mimi
-from duologue.models.moshi import PAD, SILENCE, Dialogue, DialogueState, MoshiConfig
+from duologue.models.moshi import SILENCE, Dialogue, DialogueState
+from duologue.models.moshi_config import PAD, MoshiConfig
 from duologue.nn.rows import Rows
 
 SINE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
@@ -75,7 +76,8 @@ def load_voices(directory: Path) -> dict[str, Voice]:
         with tarfile.open(archive) as tar:
             for member in tar:
                 name = Path(member.name)
-                if name.suffix == ".pt" and not name.name.startswith(".") and (file := tar.extractfile(member)):
+                wanted = name.suffix == ".pt" and not name.name.startswith(".")
+                if wanted and (file := tar.extractfile(member)):
                     voices[name.stem] = Voice.unpack(file.read(), f"{archive}:{member.name}")
     return voices
 
@@ -137,8 +139,8 @@ def replay(dialogue: Dialogue, state: DialogueState, row: Rows, voice: Voice) ->
     steps, weight = len(voice.embeddings), lm.text_embedding
     if voice.columns.shape != columns.tokens.shape[1:] or voice.embeddings.shape[1] != lm.config.dim:
         raise ValueError(
-            f"a voice of {tuple(voice.columns.shape)} tokens and {voice.embeddings.shape[1]} channels is not one of "
-            f"this model's ({tuple(columns.tokens.shape[1:])}, {lm.config.dim})"
+            f"a voice of {tuple(voice.columns.shape)} tokens and {voice.embeddings.shape[1]} channels "
+            f"is not one of this model's ({tuple(columns.tokens.shape[1:])}, {lm.config.dim})"
         )
     lm.temporal.stream(voice.embeddings.to(weight.device, weight.dtype)[None], state.cache, row)
     row.put(columns.tokens, voice.columns.to(weight.device)[None])

@@ -8,6 +8,7 @@ and each gives what it would give alone.
     rows        which rows take part in a step
     cache       keys and values in rings, one a row; what a query may see
     attention   rotary positions, and the attention itself
+    linear      linear maps, packed for the CPU
     decoder     the one transformer decoder, by configuration
     conv        causal convolutions and transposed convolutions with their tails
     quantize    residual vector quantisation

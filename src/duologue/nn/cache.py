@@ -87,8 +87,11 @@ class Cache:
         q = self.position[list(rows.host)][:, None] + torch.arange(steps)
         last = q[:, -1:]
         lengths = (last[:, 0] + 1).clamp(max=self.capacity).tolist()
+        # A single step sees all that is filled where the ring is no longer than the window. (A CPU attends
+        # to each row's own length, other devices to the longest: there shorter rows need a mask.)
         mask = None
-        if not (steps == 1 and self.capacity == self.window and (device.type == "cpu" or min(lengths) == max(lengths))):
+        even = device.type == "cpu" or min(lengths) == max(lengths)
+        if steps > 1 or self.capacity > self.window or not even:
             slots = torch.arange(max(lengths))
             held = last - (last - slots) % self.capacity  # the position whose key lies in each slot
             end = q - q % self.group + self.group - 1
@@ -123,7 +126,7 @@ class Visit:
         q = q.transpose(1, 2)
         length = max(self.lengths)
         even = min(self.lengths) == length
-        if self.rows.span is not None and (even or self.mask is not None and q.device.type != "cpu"):
+        if self.rows.span is not None and (even or (self.mask is not None and q.device.type != "cpu")):
             span = self.rows.span
             return attention(q, keys[span, :, :length], values[span, :, :length], self.mask)
         if q.device.type == "cpu":
@@ -154,7 +157,7 @@ class Whole:
 
 
 class Scratch:
-    """A short sequence that is built step by step and then forgotten: Moshi's depth, restarted every frame."""
+    """A short sequence, built step by step and then forgotten: Moshi's depth, restarted every frame."""
 
     def __init__(
         self, batch: int, steps: int, *, layers: int, kv_heads: int, head_dim: int, like: Tensor

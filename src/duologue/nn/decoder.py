@@ -89,11 +89,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, layer: int, memory: Memory, turn: Tensor | None, step: int | None) -> Tensor:
         c = self.config
-        heads = self.qkv(self.norm_attn(x), step).unflatten(-1, (-1, c.head_dim))
-        turning, v = heads.split([c.heads + c.kv, c.kv], dim=2)
+        heads = self.qkv(self.norm_attn(x), step).view(*x.shape[:2], -1, c.head_dim)
+        turning, v = heads[:, :, : c.heads + c.kv], heads[:, :, c.heads + c.kv :]
         if turn is not None and c.rope is not None:
             turning = rotate(turning, turn, c.rope)
-        q, k = turning.split([c.heads, c.kv], dim=2)
+        q, k = turning[:, :, : c.heads], turning[:, :, c.heads :]
         branch = self.out(memory.attend(layer, q, k, v), step)
         x = x + branch if self.scale_attn is None else torch.addcmul(x, branch, self.scale_attn)
 
@@ -125,12 +125,13 @@ class Decoder(nn.Module):
 
     def offline(self, x: Tensor) -> Tensor:
         """A whole sequence [N, T, dim] at once."""
-        return self(x, Whole(x.shape[1], self.config.window, x.device))
+        out: Tensor = self(x, Whole(x.shape[1], self.config.window, x.device))
+        return out
 
     def stream(self, x: Tensor, cache: Cache, rows: Rows) -> Tensor:
         """The next T steps [N, T, dim] of these rows; more than the cache takes at once go in pieces."""
         pieces = []
-        for piece in x.split(cache.chunk, dim=1):
+        for piece in torch.split(x, cache.chunk, dim=1):
             steps = piece.shape[1]
             pieces.append(self(piece, cache.visit(rows, steps)))
             cache.advance(rows, steps)

@@ -1,36 +1,47 @@
-"""Residual vector quantisation: a vector as a column of codes, each refining what the ones before left over."""
+"""Residual vector quantisation: a vector as codes, each refining what the ones before left over."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from duologue.nn.linear import Linear, Packable
 
-class Codebook(nn.Module):
-    """``entries`` vectors. Stored as the running sums that training keeps: a centroid is its sum / its usage."""
 
+class Codebook(Packable):
+    """``entries`` vectors. Stored as the sums that training keeps: a centroid is its sum / its usage."""
+
+    keeps_weight = True  # the centroids themselves are looked up
     embedding: Tensor
+    height: Tensor
 
     def __init__(self, entries: int, dim: int) -> None:
         super().__init__()
-        self.embedding_sum = nn.Parameter(torch.empty(entries, dim), requires_grad=False)
-        self.cluster_usage = nn.Parameter(torch.empty(entries), requires_grad=False)
+        self.embedding_sum = nn.Parameter(torch.empty(entries, dim))
+        self.cluster_usage = nn.Parameter(torch.empty(entries))
         self.register_buffer("embedding", torch.empty(entries, dim), persistent=False)
-        self.register_buffer("half_norm", torch.empty(entries), persistent=False)
+        self.register_buffer("height", torch.empty(entries), persistent=False)
 
     def settle(self) -> None:
         """Work out the centroids, once the sums are loaded. A codebook is used only after this."""
         usage = self.cluster_usage.clamp(min=1e-5)
         self.embedding = self.embedding_sum / usage[:, None]
-        self.half_norm = self.embedding.square().sum(1) / 2
+        self.height = self.embedding.square().sum(1) / -2
+
+    def matrices(self) -> Sequence[Tensor]:
+        return [self.embedding]
+
+    def addend(self) -> Tensor:
+        return self.height
 
     def nearest(self, x: Tensor) -> Tensor:
-        """The closest centroid to each vector by Euclidean distance: [N, dim] → int64 [N].
+        """The closest centroid to each vector by Euclidean distance: [..., dim] → int64 [...].
 
-        |x - e|² orders entries as |e|²/2 - x·e does.
+        The smallest |x - e|² is the largest x·e - |e|²/2.
         """
-        return torch.addmm(self.half_norm, x, self.embedding.T, alpha=-1).argmin(dim=-1)
+        return self.multiply(x).argmax(dim=-1)
 
 
 class ResidualQuantizer(nn.Module):
@@ -38,8 +49,8 @@ class ResidualQuantizer(nn.Module):
 
     def __init__(self, levels: int, entries: int, dim: int, outside: int) -> None:
         super().__init__()
-        self.input_proj = nn.Parameter(torch.empty(dim, outside))
-        self.output_proj = nn.Parameter(torch.empty(outside, dim))
+        self.input_proj = Linear(outside, dim)
+        self.output_proj = Linear(dim, outside)
         self.codebooks = nn.ModuleList(Codebook(entries, dim) for _ in range(levels))
 
     def _books(self, levels: int) -> list[Codebook]:
@@ -49,20 +60,20 @@ class ResidualQuantizer(nn.Module):
         return books[:levels]
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
-        """[N, outside] → codes int64 [N, levels]."""
-        residual = F.linear(x, self.input_proj)
+        """[N, T, outside] → codes int64 [N, levels, T]."""
+        residual = self.input_proj(x)
         codes = []
         for book in self._books(levels):
-            code = book.nearest(residual)
-            residual = residual - book.embedding[code]
-            codes.append(code)
-        return torch.stack(codes, dim=-1)
+            codes.append(book.nearest(residual))
+            residual = residual - book.embedding[codes[-1]]
+        return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [N, levels] → [N, outside]."""
+        """Codes [N, levels, T] → [N, T, outside]."""
         books = self._books(codes.shape[1])
-        total = sum((book.embedding[codes[:, i]] for i, book in enumerate(books)), start=torch.zeros(()))
-        return F.linear(total.to(self.output_proj.dtype), self.output_proj)
+        found = torch.stack([book.embedding[codes[:, i]] for i, book in enumerate(books)])
+        x: Tensor = self.output_proj(found.sum(0))
+        return x
 
 
 class SplitQuantizer(nn.Module):
@@ -84,17 +95,11 @@ class SplitQuantizer(nn.Module):
                 module.settle()
 
     def encode(self, x: Tensor, levels: int) -> Tensor:
-        """[N, outside, T] → codes int64 [N, levels, T]."""
-        flat = x.transpose(1, 2).flatten(0, 1)
-        codes = self.first.encode(flat, 1)
-        if levels > 1:
-            codes = torch.cat([codes, self.rest.encode(flat, levels - 1)], dim=-1)
-        return codes.view(x.shape[0], x.shape[2], levels).transpose(1, 2)
+        """[N, T, outside] → codes int64 [N, levels, T]."""
+        codes = self.first.encode(x, 1)
+        return codes if levels == 1 else torch.cat([codes, self.rest.encode(x, levels - 1)], dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [N, levels, T] → [N, outside, T]; the first level alone will do."""
-        flat = codes.transpose(1, 2).flatten(0, 1)
-        x = self.first.decode(flat[:, :1])
-        if flat.shape[1] > 1:
-            x = x + self.rest.decode(flat[:, 1:])
-        return x.view(codes.shape[0], codes.shape[2], -1).transpose(1, 2)
+        """Codes [N, levels, T] → [N, T, outside]; the first level alone will do."""
+        x = self.first.decode(codes[:, :1])
+        return x if codes.shape[1] == 1 else x + self.rest.decode(codes[:, 1:])

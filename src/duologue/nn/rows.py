@@ -43,7 +43,7 @@ class Rows:
         return Rows.of((self.host[i] for i in which), self.index.device)
 
     def take(self, state: Tensor) -> Tensor:
-        """These rows of ``state`` [rows, …] as [N, …]; a view where they are consecutive: do not write to it."""
+        """These rows of ``state`` [rows, …] as [N, …]. Not to be written to: it may be a view."""
         return state[self.span] if self.span is not None else state.index_select(0, self.index)
 
     def put(self, state: Tensor, value: Tensor) -> None:

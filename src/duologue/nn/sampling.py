@@ -66,7 +66,7 @@ class Sampling:
         Probabilities are those of the whole softmax: a race does not ask that they sum to one.
         """
         p = torch.softmax(logits.float() / self.temperature, dim=-1)
-        if 0 < self.top_k:
+        if self.top_k > 0:
             p, ids = p.topk(min(self.top_k, p.shape[-1]), dim=-1)
             return p, ids
         return p, torch.arange(p.shape[-1], device=p.device).expand_as(p)
