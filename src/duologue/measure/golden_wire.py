@@ -80,7 +80,7 @@ def decoded(messages: list[bytes]) -> Wave:
 
 
 def claim(ours: list[bytes], theirs: list[bytes], audio: Wave) -> dict[str, Claim]:
-    """Whether messages agree in structure and theirs hold ``audio``; the note says how many are the same bytes."""
+    """Whether messages agree in structure and theirs hold ``audio``; the note counts those of equal bytes."""
     same = sum(a == b for a, b in zip(ours, theirs, strict=False))
     if structure(ours) != structure(theirs):
         verdict = Claim(False, "other messages, pages or text")

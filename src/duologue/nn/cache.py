@@ -171,7 +171,7 @@ class Scratch:
         return torch.tensor([[self.step]], device=self.kv.device)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        keys, values = self.kv[layer]
+        keys, values = self.kv[layer, 0], self.kv[layer, 1]
         keys[:, :, self.step] = k[:, 0]
         values[:, :, self.step] = v[:, 0]
         filled = self.step + 1

@@ -78,7 +78,8 @@ class Linear(Packable):
 
 def pack(model: nn.Module) -> None:
     """Pack everything packable of a loaded model, where that helps: on a CPU whose torch has oneDNN."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    # Not a public operator, but the one that torch's own compiler emits; builds without it run unpacked.
+    if not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
         return
     for module in model.modules():
         if isinstance(module, Packable) and module.matrices()[0].device.type == "cpu":
