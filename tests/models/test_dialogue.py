@@ -123,6 +123,16 @@ def test_what_is_given_stands_and_only_the_rest_is_chosen() -> None:
     assert [len(step.audio_logits) for step in steps[10:]] == [LM.dep_q] * (STEPS - 10)
 
 
+def test_what_was_given_dies_with_the_session() -> None:
+    """Its delayed codes still lie ahead when the row begins anew."""
+    state, row = PLAIN.state(1), Rows.of([0])
+    for codes in HEARD[0, :2]:
+        PLAIN.step(state, row, codes[None], (torch.tensor([PAD]), torch.tensor([[5, 6, 7]])))
+    state.reset(row)
+    for codes, want in zip(HEARD[0], ALONE[0], strict=True):
+        assert torch.equal(PLAIN.step(state, row, codes[None]).codes, want.codes)
+
+
 def test_depth_steps_that_no_longer_matter_are_not_taken() -> None:
     """PersonaPlex predicts the person's codes too, and they are always given."""
     config = personaplex(replace(LM, dep_q=LM.n_q))

@@ -104,6 +104,18 @@ def test_a_packed_voice_is_the_same_prompt(tmp_path: Path) -> None:
     assert reply(state, row) == ONE_BY_ONE
 
 
+def test_a_packed_voice_alone_is_a_prompt() -> None:
+    """The last frame's delayed codes are given too, though they stand in columns to come."""
+    state, row = DIALOGUE.state(1), Rows.of([0])
+    prime(DIALOGUE, state, row, PERSONA.voice(CODES))
+    again = DIALOGUE.state(1)
+    replay(DIALOGUE, again, row, Voice.unpack(saved(packed()), "voice.pt"))
+    (_, a), (_, b) = (CONFIG.columns.coming(s.columns, row) for s in (state, again))
+    assert a.any()
+    assert torch.equal(a, b)
+    assert reply(state, row) == reply(again, row)
+
+
 def test_a_folder_of_voices(tmp_path: Path) -> None:
     (tmp_path / "voices").mkdir()
     (tmp_path / "voices" / "VARM1.pt").write_bytes(saved(packed()))
