@@ -21,7 +21,7 @@ from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi_files
 from duologue.models.moshi import KEYS, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
-from duologue.models.moshi_files import load_lm, load_moshi
+from duologue.models.moshi_files import load_lm, load_mimi, load_moshi
 from duologue.models.personaplex import personaplex
 from duologue.nn.rows import Rows
 
@@ -167,6 +167,29 @@ def test_newer_spellings_are_the_same() -> None:
     text, audio = zip(*(model(columns) for model in loaded), strict=True)
     assert torch.equal(*text)
     assert torch.equal(*(part.nan_to_num() for part in audio))
+
+
+def test_newer_and_older_spellings_of_the_codec_are_the_same() -> None:
+    plain = tensors_of(mimi())
+    names = {
+        "in_proj_weight": "in_projs.0.weight",
+        "out_proj.weight": "out_projs.0.weight",
+        "cluster_usage": "cluster_size",
+        "embedding_sum": "embed_avg",
+    }
+    other = {}
+    for name, tensor in plain.items():
+        for ours, theirs in names.items():
+            name = name.replace(f"self_attn.{ours}", f"self_attn.{theirs}").replace(
+                f"_codebook.{ours}", f"_codebook.{theirs}"
+            )
+        other[name] = tensor
+    assert len(other.keys() & plain.keys()) < len(plain)
+    wave = torch.randn(1, 1, MIMI.frame * 3, generator=torch.Generator().manual_seed(0))
+    loaded = [
+        load_mimi(MIMI, {n: stored(t) for n, t in tensors.items()}, "here") for tensors in (plain, other)
+    ]
+    assert torch.equal(*(codec.encode(wave, 3) for codec in loaded))
 
 
 def test_all_that_does_not_fit_is_listed() -> None:

@@ -21,12 +21,21 @@ def _stacked(parts: Sequence[Stored], change: Callable[[Tensor], Tensor] = lambd
     return Stored(shape, lambda: torch.cat([change(part.read()) for part in parts]))
 
 
-def fuse_projections(tensors: Tensors) -> dict[str, Stored]:
-    """Newer files of Kyutai's spell the fused attention projections in two other ways.
+_OLD_CODEBOOKS = (
+    (r"\._codebook\.inited$", "._codebook._initialized"),
+    (r"\._codebook\.cluster_size$", "._codebook.cluster_usage"),
+    (r"\._codebook\.embed_(?:avg|sum)$", "._codebook.embedding_sum"),
+)
 
-    ``in_projs.{s}.weight``, one a step, and ``in_proj.weight`` become ``in_proj_weight``;
-    ``out_projs.{s}.weight`` becomes ``out_proj.weight``.
+
+def one_spelling(tensors: Tensors) -> dict[str, Stored]:
+    """Files of Kyutai's as the published ones spell them.
+
+    Newer files keep the attention's projections for each step, ``in_projs.{s}.weight`` and
+    ``out_projs.{s}.weight``, or write ``in_proj.weight``: these become ``in_proj_weight`` and
+    ``out_proj.weight``. Older ones have other names in the codebooks.
     """
+    tensors = _renamed(tensors, _OLD_CODEBOOKS)
     fused: dict[str, Stored] = {}
     steps: dict[str, dict[int, Stored]] = {}
     names = {"in": "in_proj_weight", "out": "out_proj.weight"}

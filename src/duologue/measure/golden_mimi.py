@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from duologue.checkpoints.keys import unfilled
-from duologue.checkpoints.layouts import mimi_from_transformers
+from duologue.checkpoints.layouts import mimi_from_transformers, one_spelling
 from duologue.codecs.mimi import KEYS, Mimi, MimiConfig, in_pieces
 from duologue.measure.golden import Case, Check
 from duologue.models.moshi_files import load_mimi
@@ -25,7 +25,7 @@ def part(case: Case, *parts: str) -> Mimi:
     """A codec of which only these parts have weights."""
     config = MimiConfig.from_published(case.config["mimi_config"])
     mimi = unfilled(lambda: Mimi(config), "cpu", torch.float32)
-    KEYS.load(mimi, case.weights, source=str(case.folder), parts=parts)
+    KEYS.load(mimi, one_spelling(case.weights), source=str(case.folder), parts=parts)
     if "quantizer." in parts:
         mimi.quantizer.settle()
     return mimi

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from duologue.checkpoints.files import below
 from duologue.checkpoints.keys import unfilled
-from duologue.checkpoints.layouts import fuse_projections, moshi_from_transformers
+from duologue.checkpoints.layouts import moshi_from_transformers, one_spelling
 from duologue.codecs.mimi import MimiConfig
 from duologue.measure.golden import Case, CaseError, Check
 from duologue.models.columns import UNGENERATED
@@ -33,7 +33,7 @@ def part(case: Case, parts: tuple[str, ...]) -> MoshiLM:
     """A language model of which only these parts have weights."""
     config = MoshiConfig.from_published(case.config["lm_config"])
     lm = unfilled(lambda: MoshiLM(config), "cpu", torch.float32)
-    KEYS.load(lm, fuse_projections(case.weights), source=str(case.folder), parts=parts)
+    KEYS.load(lm, one_spelling(case.weights), source=str(case.folder), parts=parts)
     return lm
 
 

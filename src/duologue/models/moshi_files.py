@@ -15,7 +15,7 @@ import torch
 
 from duologue.checkpoints.files import CheckpointError, Tensors, open_safetensors, read_json
 from duologue.checkpoints.keys import unfilled
-from duologue.checkpoints.layouts import fuse_projections
+from duologue.checkpoints.layouts import one_spelling
 from duologue.codecs import mimi as codec
 from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
@@ -33,7 +33,7 @@ TEXT_FILE = "tokenizer_spm_32k_3.model"
 def load_mimi(config: MimiConfig, tensors: Tensors, source: str, device: torch.device | str = "cpu") -> Mimi:
     """The codec, in float32, from tensors in Kyutai's layout."""
     mimi = unfilled(lambda: Mimi(config), device, torch.float32)
-    codec.KEYS.load(mimi, tensors, source=source)
+    codec.KEYS.load(mimi, one_spelling(tensors), source=source)
     mimi.quantizer.settle()
     pack(mimi)
     return mimi
@@ -48,7 +48,7 @@ def load_lm(
 ) -> MoshiLM:
     """The language model from tensors in Kyutai's layout, the fused or the newer spelling."""
     lm = unfilled(lambda: MoshiLM(config), device, dtype)
-    system.KEYS.load(lm, fuse_projections(tensors), source=source)
+    system.KEYS.load(lm, one_spelling(tensors), source=source)
     pack(lm)
     return lm
 
