@@ -19,7 +19,7 @@ The life of a spoken turn::
     EndTurn(7), Commit(13)    the endpoint: what the reply does (timers, facts, dice) now becomes true
     Cancel(13, heard=…)       a barge-in: speak no more, and remember only what was heard
 
-A reply is ``Delta``s (and ``Call``s), then exactly one ``End`` or ``Failed`` — unless it was cancelled,
+A reply is ``Answers`` (if it answers a turn), ``Delta``s (and ``Call``s), then exactly one ``End`` or ``Failed`` — unless it was cancelled,
 then nothing more. ``End("silent")`` before any delta means: this was not for me, I choose silence.
 """
 
@@ -142,7 +142,9 @@ class Hear:
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
-    """The turn is over: a final :class:`Hypothesis` follows, then whatever held it is freed."""
+    """The turn is over: a final :class:`Hypothesis` follows, and what heard it is freed.
+
+    Its words (or encoding) can still be answered by :class:`Respond` until the next turn ends."""
 
     turn: Turn
 
@@ -219,6 +221,17 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """The first event of a reply to a turn: the words it answers.
+
+    If a later :class:`Hypothesis` of the turn differs, a tentative reply is stale: the session asks anew.
+    """
+
+    epoch: Epoch
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of a reply: text, and where speech is wanted the audio that says exactly this text."""
 
@@ -287,7 +300,7 @@ class Withdrawn:
     token: str
 
 
-Event: TypeAlias = Hypothesis | Delta | Call | End | Failed | Wants | Withdrawn
+Event: TypeAlias = Hypothesis | Answers | Delta | Call | End | Failed | Wants | Withdrawn
 
 
 # -- the two ends ---------------------------------------------------------------------------------------

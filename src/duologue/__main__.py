@@ -1,0 +1,5 @@
+"""``python -m duologue``."""
+
+from duologue import cli
+
+cli.main(prog_name="duologue")

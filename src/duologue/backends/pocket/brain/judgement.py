@@ -1,0 +1,80 @@
+"""What unfinished words amount to: is this a whole utterance, or only a sign of listening?
+
+Called on every partial hypothesis, so it only walks the tree of patterns; results are cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from duologue.backends.pocket.brain.skills import BY_NAME
+from duologue.backends.pocket.brain.slots import Value
+from duologue.backends.pocket.brain.understanding import fit, index, understand
+from duologue.backends.pocket.brain.words import plain, variants, word_set
+
+_LISTENING: Final = word_set(
+    "mm uh huh oh ah aha yes okay right sure wow really nice cool great good interesting indeed exactly true ha fine"
+)
+_LISTENING_PHRASES: Final = frozenset(
+    ("i see", "all right", "oh i see", "of course", "i know", "got it", "is that so", "oh my", "that is right")
+)
+_HESITATING: Final = frozenset({"um", "uh", "er", "ah"})
+_HANGING: Final = word_set(
+    "a an the and or but because if so of for to in at from with by about than my your his her our their plus minus"
+    " times divided multiplied point is are was am i called named how what who when where which why every until"
+    " between into over per whether while as"
+)
+_CLEAR: Final = 0.85
+_LONG: Final = 16
+"""Words beyond which the tolerant understanding, whose cost grows with them, is not asked about partial words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``complete``: True for a finished utterance, False for a clearly unfinished one, None where the words do not
+    tell. ``backchannel``: nothing but "mm-hm", "yeah", "I see"."""
+
+    complete: bool | None
+    backchannel: bool
+
+
+@lru_cache(maxsize=4096)
+def judge(text: str) -> Judgement:
+    """The judgement on the words alone, without any context."""
+    words = plain(text)
+    if not words:
+        return Judgement(None, False)
+    listening = all(word in _LISTENING for word in words) or " ".join(words) in _LISTENING_PHRASES
+    return Judgement(_complete(text, words), listening)
+
+
+def _complete(text: str, words: tuple[str, ...]) -> bool | None:
+    if words[-1] in _HESITATING and words != ("uh", "huh"):
+        return False
+    prefix = False
+    found: list[tuple[float, bool | None]] = []
+    for reading in variants(text):
+        along = fit(reading)
+        prefix = prefix or along.prefix
+        found += [(rank, None if free else _sufficient(parse.skill, parse.slots)) for rank, parse, free in along.parses
+                  if parse.score > 0.9]  # fmt: skip
+    if found:
+        verdict = max(found, key=lambda each: each[0])[1]
+        return False if verdict is None and words[-1] in _HANGING else verdict
+    if prefix or words[-1] in _HANGING:
+        return False
+    if len(words) > _LONG:
+        return None
+    parse = understand(text)
+    if parse is None or parse.score < _CLEAR or parse.slots.keys() & index().free_slots[parse.skill]:
+        return None
+    return _sufficient(parse.skill, parse.slots)
+
+
+def _sufficient(skill: str, slots: Mapping[str, Value]) -> bool | None:
+    """Whether the skill has what it needs; without it the person may be about to say it."""
+    needs = BY_NAME[skill].needs
+    return True if not needs or any(need in slots for need in needs) else None

@@ -1,0 +1,123 @@
+"""One turn in pocket's ear: what was pushed, what the words account for, and who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from duologue.audio import RATE, Wave
+from duologue.backends.contract import Event, Failed, Hypothesis, Turn
+from duologue.backends.pocket.brain import Utterance
+from duologue.backends.pocket.parts import Mind, SessionEar, Words
+
+log = structlog.get_logger("duologue.pocket")
+
+SAMPLES_A_TOKEN = RATE // 10
+"""Sound that the person made is counted as one token per 100 ms."""
+
+
+class EarLost(RuntimeError):
+    """The ear lost a turn; the message says why."""
+
+
+class TurnHeard:
+    """A turn from its first sound until nobody can ask for an answer to it any more."""
+
+    def __init__(self, id_: Turn, start: int, *, ear: SessionEar, mind: Mind, emit: Callable[[Event], None]) -> None:
+        self.id = id_
+        self.pushed = 0
+        """Samples given to the ear."""
+        self._start = start
+        self._mind = mind
+        self._emit = emit
+        self._words: Words | None = None
+        self._lost: str | None = None
+        self.ended = False
+        """Whether it is over, though its final words may still be owed."""
+        self._news = asyncio.Event()
+        self._listening = ear.open(self._on_words, self._on_lost)
+
+    @property
+    def tokens(self) -> int:
+        """What its sound counts for."""
+        return -(-self.pushed // SAMPLES_A_TOKEN)
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will be heard of it."""
+        return self._lost is not None or (self._words is not None and self._words.final)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the ear owes words."""
+        return not self.final and (self.ended or self._listening.pending)
+
+    def push(self, wave: Wave) -> None:
+        """More of its sound; that of a lost turn goes nowhere."""
+        if self.ended:
+            raise ValueError(f"turn {self.id} has ended; sound after it belongs to another turn")
+        self.pushed += len(wave)
+        if self._lost is None:
+            self._listening.push(wave)
+
+    def end(self) -> None:
+        """It is over: final words follow."""
+        self.ended = True
+        if self._lost is None:
+            self._listening.finish()
+
+    def drop(self) -> None:
+        """It was nothing: the ear is free, and who waits for words waits in vain."""
+        if not self.final:
+            self._listening.drop()
+            self._lost = f"turn {self.id} was dropped before its words were known"
+            self._news.set()
+
+    async def utterance(self) -> Utterance:
+        """Its words, once all sound pushed so far is accounted for. Raises :class:`EarLost`."""
+        target = self.pushed
+        while not self._accounts_for(target):
+            self._news.clear()
+            await self._news.wait()
+        if self._lost is not None:
+            raise EarLost(self._lost)
+        words = self._words
+        if words is None:
+            return Utterance("")
+        return Utterance(words.text, confidence=words.confidence, open_text=words.open_text)
+
+    def _accounts_for(self, target: int) -> bool:
+        if self.final:
+            return True
+        if self.ended:
+            return False  # the final words are on their way, and better
+        return not self._listening.pending or (self._words is not None and self._words.until >= target)
+
+    def _on_words(self, words: Words) -> None:
+        try:
+            judgement = self._mind.judge(words.text)
+        except Exception as error:
+            # The ear that calls listens for other sessions too; a fault in this one's brain is not its affair.
+            log.exception("hypothesis could not be judged", turn=self.id, text=words.text)
+            self._listening.drop()
+            self._on_lost(f"pocket could not make sense of this turn: {type(error).__name__}: {error}")
+            return
+        self._words = words
+        self._news.set()
+        self._emit(
+            Hypothesis(
+                self.id,
+                words.text,
+                until=self._start + words.until,
+                final=words.final,
+                complete=judgement.complete,
+                backchannel=judgement.backchannel,
+            )
+        )
+
+    def _on_lost(self, message: str) -> None:
+        self._lost = message
+        self._news.set()
+        self._emit(Failed(message, turn=self.id))

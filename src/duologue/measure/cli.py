@@ -1,0 +1,261 @@
+"""The verbs ``ask`` and ``bench``: options in, words or one JSON object out. The measuring is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from tqdm import tqdm
+
+from duologue.audio import seconds
+from duologue.audio.files import AudioFileError, read_wave, write_wave
+from duologue.backends import UnknownModel
+from duologue.measure.ask import ask as put
+from duologue.measure.exchange import Exchange, joined
+from duologue.measure.figures import Spread
+from duologue.measure.lines import LineError
+from duologue.measure.serving import own_server
+from duologue.measure.voices import VoiceError
+
+T = TypeVar("T")
+
+MODEL = click.option("--model", default=None, help="Model to talk with.  [default: pocket]")
+URL = click.option("--url", default=None, help="A running server instead of one of one's own.")
+TOKEN = click.option("--token", default=None, help="Its token.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+# -- ask ------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@MODEL
+@click.option("--url", default=None, help="A server to ask (http://, ws://), instead of this process.")
+@TOKEN
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="WAV file for the replies' audio.")
+@JSON
+@click.option("--fast", is_flag=True, help="As fast as the machine can; then no latency is reported.")
+def ask(
+    files: tuple[Path, ...],
+    model: str | None,
+    url: str | None,
+    token: str | None,
+    out: Path | None,
+    as_json: bool,
+    fast: bool,
+) -> None:
+    """Speak recordings to a model, one after the other, and tell what it answers.
+
+    Each FILE (WAV, FLAC, OGG, MP3) is one spoken turn of one conversation; the next begins when the reply to
+    the last is over. Exit status: 0 also where silence was the answer, 1 where the server failed, 2 where a
+    file cannot be read.
+    """
+    if fast and url is not None:
+        raise click.UsageError("--fast makes time virtual, which a server does not follow: leave --url out")
+    try:
+        waves = [read_wave(file) for file in files]
+    except AudioFileError as error:
+        raise click.UsageError(str(error)) from error
+    told: list[Exchange] = []
+
+    def tell(turn: Exchange) -> None:
+        told.append(turn)
+        if turn.problem:
+            click.echo(f"turn {len(told)}: {turn.problem}", err=True)
+        if not as_json:
+            click.echo(_in_words(files[len(told) - 1], turn, fast))
+
+    asked = _run(put(waves, model=model, url=url, token=token, fast=fast, told=tell))
+    if as_json:
+        click.echo(json.dumps(asked.to_json()))
+    if out is not None:
+        _write(out, asked.turns)
+    if any(turn.problem and not turn.answered for turn in asked.turns):
+        sys.exit(1)
+
+
+def _in_words(file: Path, turn: Exchange, fast: bool) -> str:
+    lines = [f"{file}", f"  heard  {turn.heard or '(no words)'}"]
+    if not turn.answered:
+        return "\n".join([*lines, "  said   (nothing: silence was the answer)"])
+    lines.append(f"  said   {turn.said}")
+    measured = [f"reply of {seconds(len(turn.audio)):.1f} s"]
+    if turn.latency is not None and not fast:
+        measured.insert(0, f"first response after {turn.latency * 1000:.0f} ms")
+    return "\n".join([*lines, f"  {', '.join(measured)}"])
+
+
+def _write(out: Path, turns: tuple[Exchange, ...]) -> None:
+    replies = [turn.audio for turn in turns if len(turn.audio)]
+    if not replies:
+        click.echo(f"{out}: not written, for no reply was heard", err=True)
+        return
+    try:
+        write_wave(out, joined(replies))
+    except AudioFileError as error:
+        raise click.UsageError(str(error)) from error
+
+
+# -- bench ----------------------------------------------------------------------------------------------
+
+
+@click.group()
+def bench() -> None:
+    """Measure what people compare by. docs/benchmarks.md says what each figure means."""
+
+
+@bench.command()
+@MODEL
+@URL
+@TOKEN
+@JSON
+@click.option("--sessions", type=click.IntRange(1), default=1, show_default=True, help="Callers at once.")
+@click.option(
+    "--questions",
+    type=click.IntRange(1),
+    default=None,
+    help="Questions in all.  [default: 48, or 12 for each caller if that is more]",
+)
+def latency(
+    model: str | None,
+    url: str | None,
+    token: str | None,
+    as_json: bool,
+    sessions: int,
+    questions: int | None,
+) -> None:
+    """First-response latency: end of the last word to the first audible sample of the answer."""
+    from duologue.measure.latency import Answer, Latency
+    from duologue.measure.latency import latency as measure
+
+    many = questions or max(48, 12 * sessions)
+
+    async def run() -> Latency:
+        with _progress(many, "questions", as_json) as bar:
+
+            def told(answer: Answer) -> None:
+                bar.update()
+
+            async with _server(url, model, sessions) as where:
+                return await measure(where, sessions=sessions, questions=many, model=model, token=token, told=told)
+
+    result = _run(run())
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: first response, {result.sessions} at once")
+    click.echo(f"  all           {_spread(result.first_response)}")
+    for voice, spread in result.voices.items():
+        click.echo(f"  {voice:<13} {_spread(spread)}")
+    click.echo(f"  asked {result.asked}, unanswered {result.unanswered}, cut in {result.cut_in}")
+
+
+@bench.command()
+@MODEL
+@URL
+@TOKEN
+@JSON
+@click.option("--trials", type=click.IntRange(1), default=24, show_default=True, help="Interruptions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random moments.")
+def bargein(model: str | None, url: str | None, token: str | None, as_json: bool, trials: int, seed: int) -> None:
+    """Barge-in: the interrupter's onset to the listener's silence, with a stock client."""
+    from duologue.measure.bargein import BargeIn, Trial, barge_in
+
+    async def run() -> BargeIn:
+        with _progress(trials, "interruptions", as_json) as bar:
+
+            def told(trial: Trial) -> None:
+                bar.update()
+
+            async with _server(url, model, 4) as where:
+                return await barge_in(where, trials=trials, seed=seed, model=model, token=token, told=told)
+
+    result = _run(run())
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: silent to the listener after the interrupter's onset")
+    click.echo(f"  all             {_spread(result.silent)}")
+    for words, spread in result.words.items():
+        click.echo(f"  {words:<15} {_spread(spread)}")
+    click.echo(f"  interrupted {result.trials}, obeyed {result.obeyed}")
+
+
+@bench.command()
+@click.option("--model", default="pocket", show_default=True, help="Model to measure.")
+@JSON
+@click.option("--sessions", type=click.IntRange(2), default=16, show_default=True, help="Guests in all.")
+@click.option("--talking", type=click.IntRange(1), default=4, show_default=True, help="Of them converse.")
+@click.option("--seconds", "duration", type=click.FloatRange(1), default=20.0, show_default=True)
+def footprint(model: str, as_json: bool, sessions: int, talking: int, duration: float) -> None:
+    """Processor time and memory a session, and the time from start to ready, of a server of its own."""
+    try:
+        from duologue.measure.footprint import footprint as measure
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install {error.name}") from error
+    if talking > sessions:
+        raise click.UsageError("--talking is more than --sessions")
+
+    def told(stage: str) -> None:
+        if not as_json and sys.stderr.isatty():
+            click.echo(f"{stage} …", err=True)
+
+    result = _run(measure(model=model, sessions=sessions, talking=talking, duration=duration, told=told))
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: {result.sessions} sessions")
+    click.echo(f"  start to ready      {result.ready_s:.2f} s")
+    click.echo(f"  idle session        {result.idle_percent:.2f} % of a core")
+    click.echo(f"  talking session     {result.talking_percent:.2f} % of a core ({result.talking} at once)")
+    click.echo(f"  first session       {result.first_session_mb:.0f} MB, all of the server")
+    click.echo(f"  further session     {result.further_session_mb:.1f} MB")
+
+
+# -- what they share --------------------------------------------------------------------------------------
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs it; what a person can do something about becomes a message, the rest stays a traceback."""
+    try:
+        return asyncio.run(work)
+    except (LineError, VoiceError) as error:
+        raise click.ClickException(str(error)) from error
+    except UnknownModel as error:
+        raise click.UsageError(str(error)) from error
+    except ExceptionGroup as group:  # of callers who talk at once; mostly they fail for one reason
+        expected, others = group.split((LineError, VoiceError))
+        if expected is None or others is not None:
+            raise
+        raise click.ClickException(str(_first(expected))) from group
+
+
+def _first(group: ExceptionGroup[Any]) -> Exception:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+@asynccontextmanager
+async def _server(url: str | None, model: str | None, sessions: int) -> AsyncIterator[str]:
+    """The address of the server to measure: the one named, or one of its own."""
+    if url is not None:
+        yield url
+        return
+    async with own_server(model=model or "pocket", sessions=max(sessions, 16)) as server:
+        yield server.url
+
+
+def _progress(many: int, what: str, as_json: bool) -> Any:
+    """A bar for people; nothing in a pipe."""
+    return tqdm(total=many, unit=f" {what}", disable=as_json or not sys.stderr.isatty(), leave=False)
+
+
+def _spread(spread: Spread | None) -> str:
+    return "no figure" if spread is None else str(spread)

@@ -1,0 +1,61 @@
+// The microphone as the protocol wants it: mono 16-bit PCM at 24 kHz, in chunks of 20 ms.
+
+/**
+ * Opens the microphone with the browser's echo canceller, noise suppression and gain control.
+ *
+ * `onChunk({pcm: Int16Array[480], peak: 0..1, at: performance.now() of its end})` is called for every chunk,
+ * `onLost()` when the device goes away. Throws what `getUserMedia` throws; `explain()` puts that into words.
+ */
+export class Microphone {
+  static async open({ onChunk, onLost }) {
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+    // The context keeps the device's own rate, because Firefox connects a microphone to no other; the
+    // worklet resamples.
+    const context = new AudioContext({ latencyHint: "interactive" });
+    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+    capture.port.onmessage = ({ data: { pcm, peak, time } }) => {
+      onChunk({ pcm, peak, at: performance.now() - (context.currentTime - time) * 1000 });
+    };
+    context.createMediaStreamSource(stream).connect(capture);
+    await context.resume();
+    return new Microphone(stream, context, onLost);
+  }
+
+  constructor(stream, context, onLost) {
+    this.context = context;
+    this.stream = stream;
+    [this.track] = stream.getAudioTracks();
+    this.track.addEventListener("ended", onLost);
+  }
+
+  /** A muted microphone sends silence: the session's clock goes on. */
+  set muted(muted) {
+    this.track.enabled = !muted;
+  }
+
+  get muted() {
+    return !this.track.enabled;
+  }
+
+  close() {
+    this.track.stop();
+    return this.context.close();
+  }
+}
+
+/** What went wrong at the microphone, and what the person can do about it. */
+export function explain(error) {
+  switch (error.name) {
+    case "NotAllowedError":
+      return "The browser may not use the microphone. Allow it in the address bar or the site's settings, then start again. You can still type.";
+    case "NotFoundError":
+      return "No microphone was found. Connect one, then start again. You can still type.";
+    case "NotReadableError":
+      return "The microphone is there but gives no sound, perhaps because another program holds it. Close that program, then start again. You can still type.";
+    default:
+      return `The microphone could not be opened (${error.name}: ${error.message}). You can still type.`;
+  }
+}

@@ -1,0 +1,45 @@
+"""uvicorn's WebSocket, with the bounds that a public server owes.
+
+uvicorn closes politely: a connection is gone once everything written to it was read. A client that never
+reads would so keep its socket, and what is buffered for it, for ever; here it is cut off in the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+MAX_MESSAGE = 24 * 2**20
+"""Bytes in one message. Above the 20 MiB that the protocol takes (15 MiB of audio in base64), so that an
+append somewhat too large is answered by an error event; beyond this the socket closes with 1009."""
+
+MAX_FRAGMENTS = 2**16
+"""Frames in one message: empty ones count for no bytes, but each is kept until the message ends."""
+
+PING_SECONDS = 20.0
+"""How often a client is pinged, and how long it has to answer before its machine counts as gone."""
+
+FAREWELL_SECONDS = 5.0
+"""How long a closed socket may take to read what was sent before it."""
+
+
+class Wire(WebSocketsSansIOProtocol):
+    """One connection that was upgraded to WebSocket."""
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.conn.fail(1009, f"a message in more than {MAX_FRAGMENTS} fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def on_task_complete(self, task: asyncio.Task[Any]) -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)

@@ -1,0 +1,81 @@
+"""The heard timeline: when its samples were spoken, the last second of them, and where voice is in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from duologue.audio import Wave, samples
+from duologue.ears.voice import VoiceActivity, VoiceEvent
+from duologue.session.clock import STALL, HeardClock
+
+
+class Recent:
+    """The last second of sound: a turn begins before its onset is known."""
+
+    def __init__(self, keep: float = 1.0) -> None:
+        self._keep = samples(keep)
+        self._wave = np.zeros(0, np.float32)
+        self.end = 0
+
+    def push(self, wave: Wave) -> None:
+        """More sound."""
+        self._wave = np.concatenate((self._wave, wave))[-max(self._keep, len(wave)) :]
+        self.end += len(wave)
+
+    def since(self, position: int) -> tuple[int, Wave]:
+        """(start, wave) from ``position`` on, or from the oldest sample kept."""
+        start = max(position, self.end - len(self._wave))
+        return start, self._wave[len(self._wave) - (self.end - start) :]
+
+
+class HeardTimeline:
+    """All positions are samples since the session's start."""
+
+    def __init__(self, now: float) -> None:
+        self.clock = HeardClock(now)
+        self.recent = Recent()
+        self._threshold = 0.5
+        self._voice = VoiceActivity(threshold=self._threshold)
+        self._voice_zero = 0
+        """Where the voice detector's own count begins."""
+
+    @property
+    def position(self) -> int:
+        """Samples heard so far."""
+        return self.clock.position
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a voice is on."""
+        return self._voice.voiced
+
+    @property
+    def last_voice(self) -> int:
+        """Where voice was last heard (meaningful while :attr:`speaking`)."""
+        return self._voice_zero + self._voice.last_voice
+
+    def hear(self, wave: Wave, now: float) -> list[VoiceEvent]:
+        """The next samples; onsets and pauses found in them."""
+        self.clock.hear(len(wave), now)
+        self.recent.push(wave)
+        return [replace(event, at=self._voice_zero + event.at) for event in self._voice.push(wave)]
+
+    def check_stall(self, now: float) -> bool:
+        """A client that stops sending in mid-voice is silent; the voice detector cannot know, so it starts afresh."""
+        stalled = self.speaking and now >= self.stalls_at
+        if stalled:
+            self.restart_voice(self._threshold)
+        return stalled
+
+    @property
+    def stalls_at(self) -> float:
+        """When the client will count as having stopped sending."""
+        return self.clock.arrived + STALL
+
+    def restart_voice(self, threshold: float) -> None:
+        """Detect voice with another threshold (or afresh) from here on."""
+        self._threshold = threshold
+        self._voice = VoiceActivity(threshold=threshold)
+        self._voice_zero = self.position

@@ -1,0 +1,194 @@
+"""One conversation: its floor, its turns and replies, between a client's protocol and a backend.
+
+A session does no I/O. A driver feeds it what a socket received (:meth:`Session.receive`), calls :meth:`Session.poll`
+when time has passed, and sends what :meth:`Session.outgoing` returns. Backend events come in by callback. All of it
+happens on one thread, the event loop's.
+
+    client's audio  ─→ Listening: voice, turns ─────┐           ┌─→ Listening: open, commit, drop …
+    backend's events ─→ hypotheses, deltas, wishes ─┼→ signals ─┤   (floor's table: actions)
+    time            ─→ endpoint, verdict, idle ─────┤           └─→ Speaking: speculate, pause, cut …
+    client's wishes ─→ create, cancel, commit ──────┘
+
+Everything that happens becomes a *signal*; the floor's table says what follows, and the methods named after its actions
+do it. Nothing else starts or stops a turn or a reply.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from duologue.audio import milliseconds
+from duologue.backends.contract import (
+    Answers,
+    Backend,
+    Call,
+    Close,
+    Configure,
+    Delta,
+    End,
+    Event,
+    Failed,
+    Hypothesis,
+    Wants,
+    Withdrawn,
+)
+from duologue.floor import Policy, Signal, State
+from duologue.protocol.realtime import RealtimeConnection
+from duologue.protocol.requests import (
+    AudioAppended,
+    CancelAsked,
+    ClearAsked,
+    CommitAsked,
+    ItemAdded,
+    ItemDeleted,
+    Request,
+    ResponseAsked,
+    SettingsChanged,
+    Truncated,
+)
+from duologue.session.floor import Floor
+from duologue.session.listening import Listening
+from duologue.session.observer import Observer, Unobserved
+from duologue.session.options import SessionOptions
+from duologue.session.speaking import Speaking
+
+
+class Session:
+    """One conversation. ``clock`` gives seconds that only grow; ``wake`` is called when :meth:`poll` has new work."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        options: SessionOptions | None = None,
+        initial: Mapping[str, Any] | None = None,
+        wake: Callable[[], None] = lambda: None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._now = clock
+        self._wake = wake
+        self._closed = False
+        observer = observer or Unobserved()
+        self._connection = RealtimeConnection(
+            model=backend.card.name, voices=backend.card.voices, initial=initial
+        )
+        self._link = backend.open(self._on_event)
+        self._floor = Floor(self._policy, self._floor_changed)
+        self._listening = Listening(self._connection, self._link, self._floor, observer, clock())
+        self._speaking = Speaking(
+            self._connection,
+            self._link,
+            self._floor,
+            self._listening,
+            observer,
+            options or SessionOptions(),
+            clock,
+        )
+        self._connection.open()
+        self._configure()
+
+    # -- the driver's side ---------------------------------------------------------------------------
+
+    def receive(self, frame: str | bytes) -> None:
+        """One message from the client. Bad input leads to an ``error`` event, never to an exception."""
+        for request in self._connection.receive(frame):
+            self._on_request(request)
+        self._settle()
+
+    def poll(self) -> float | None:
+        """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
+        self._settle()
+        deadlines = (self._listening.deadline(), self._speaking.deadline())
+        return min((due for due in deadlines if due is not None), default=None)
+
+    def outgoing(self) -> list[dict[str, Any]]:
+        """Events for the client, in order; each is returned once."""
+        return self._connection.outgoing()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the backend has nothing left to do (drivers faster than real time wait for this)."""
+        return not self._link.busy
+
+    @property
+    def busy(self) -> bool:
+        """Whether a reply is being made or spoken."""
+        replying = {State.REPLYING, State.CONTESTED, State.OVERLAPPED}
+        return self._floor.state in replying or self._speaking.aside
+
+    def drain(self) -> None:
+        """Begin no new replies; the running one ends as it would."""
+        self._speaking.draining = True
+
+    def close(self) -> None:
+        """The client is gone. Everything is freed; late backend events are dropped."""
+        if not self._closed:
+            self._closed = True
+            self._link.send(Close())
+
+    # -- the floor --------------------------------------------------------------------------------------
+
+    def _policy(self) -> Policy:
+        detection = self._connection.settings.turn_detection
+        if detection is None:
+            return Policy(creates=False, interrupts=False)
+        return Policy(
+            creates=detection.create_response and not self._speaking.draining,
+            interrupts=detection.interrupt_response,
+        )
+
+    def _floor_changed(self, state: State) -> None:
+        position = milliseconds(self._listening.heard.position)
+        self._connection.extension("floor", state=state.value, audio_ms=position)
+
+    def _settle(self) -> None:
+        now = self._now()
+        self._listening.settle(now)
+        self._speaking.settle(now)
+
+    # -- what comes in ------------------------------------------------------------------------------------
+
+    def _on_request(self, request: Request) -> None:
+        match request:
+            case AudioAppended():
+                self._listening.hear(request.wave, self._now())
+            case ResponseAsked():
+                self._speaking.create(request)
+            case CancelAsked():
+                self._speaking.cancel(request)
+            case Truncated():
+                self._speaking.truncate(request)
+            case CommitAsked():
+                self._listening.commit(request)
+            case ClearAsked():
+                self._floor.signal(Signal.CLEAR)
+                self._connection.input_cleared()
+            case SettingsChanged():
+                self._listening.change_settings(request)
+                self._configure()
+            case ItemAdded() | ItemDeleted():
+                pass  # they come and go in the conversation, which the next reply reads
+
+    def _configure(self) -> None:
+        settings = self._connection.settings
+        self._link.send(Configure(settings.instructions, settings.voice, settings.speed))
+
+    def _on_event(self, event: Event) -> None:
+        if self._closed:
+            return
+        match event:
+            case Hypothesis():
+                self._listening.take(event)
+                self._speaking.check_words()
+            case Wants() | Withdrawn():
+                self._speaking.wish(event)
+            case Failed(epoch=None):
+                if event.turn is not None:
+                    self._listening.lose(event.turn, event.message)
+            case Answers() | Delta() | Call() | End() | Failed():
+                self._speaking.take(event)
+        self._settle()
+        self._wake()

@@ -1,0 +1,57 @@
+"""What a person sees and hears on the page."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from playwright.sync_api import Page
+
+
+class Entry(TypedDict):
+    side: str
+    words: str
+    notes: str
+    partial: bool
+    alone: bool
+
+
+def entries(page: Page) -> list[Entry]:
+    """The visible transcript, oldest first."""
+    found: list[Entry] = page.evaluate(
+        """() => [...document.querySelectorAll("#transcript li:not([hidden])")].map((line) => ({
+            side: line.querySelector(".who").textContent,
+            words: line.querySelector(".words").textContent,
+            notes: line.querySelector(".notes").innerText,
+            partial: line.classList.contains("partial"),
+            alone: line.classList.contains("alone"),
+        }))"""
+    )
+    return found
+
+
+def levels(page: Page, lane: str, seconds: float) -> list[tuple[float, float]]:
+    """(when in seconds, peak 0 to 1) of the last ``seconds`` as ``heard`` or as ``said``, oldest first.
+
+    What was said is what the loudspeaker was given, after pauses and cuts.
+    """
+    found: list[tuple[float, float]] = page.evaluate(
+        """async ([lane, seconds]) => {
+            const { timeline } = await import("/static/app.js");
+            const from = performance.now() - seconds * 1000;
+            return timeline.lanes[lane].filter(({ at }) => at >= from).map(({ at, peak }) => [at / 1000, peak]);
+        }""",
+        [lane, seconds],
+    )
+    return found
+
+
+def loudness(page: Page, seconds: float) -> list[float]:
+    """The peaks of what was said in the last ``seconds``, each over 21 ms."""
+    return [peak for _, peak in levels(page, "said", seconds)]
+
+
+def marks(page: Page) -> list[str]:
+    labels: list[str] = page.evaluate(
+        'async () => (await import("/static/app.js")).timeline.marks.map(({ label }) => label)'
+    )
+    return labels

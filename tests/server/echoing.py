@@ -1,0 +1,12 @@
+"""``duologue`` with an echo in place of the model: what signals do to a process is tested on this."""
+
+from __future__ import annotations
+
+from duologue import backends, cli
+from duologue.server import sessions
+from server.conftest import Echo, EchoBackend
+
+backends.load = lambda name: EchoBackend()
+sessions.opener = lambda options, backend, metrics: lambda wake: Echo(set(), wake, metrics)
+
+cli.main(prog_name="duologue")
