@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from duologue.audio import RATE
 from duologue.audio.files import read_wave, write_wave
-from duologue.measure import ask as asking
+from duologue.measure import opening
 from duologue.measure.cli import ask
 from duologue.measure.voices import speak
 from measure.parrot import Parrot
@@ -42,7 +42,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         script["dialled"] = (url, options)
         yield ScriptedLine(Scripted(**{key: script[key] for key in script if key != "dialled"}))
 
-    monkeypatch.setattr(asking, "dial", dial)
+    monkeypatch.setattr(opening, "dial", dial)
     return script
 
 
@@ -154,7 +154,7 @@ def test_a_model_that_cannot_start_says_why(question: Path, monkeypatch: pytest.
         async def start(self) -> None:
             raise OSError("there is no synthesizer; install flite")
 
-    monkeypatch.setattr(asking, "load", lambda name: Broken())
+    monkeypatch.setattr(opening, "load", lambda name, live: Broken())
     result = run(question, "--json")
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -163,7 +163,7 @@ def test_a_model_that_cannot_start_says_why(question: Path, monkeypatch: pytest.
 
 def test_in_process_on_virtual_time(question: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No latency is told then, for there is none."""
-    monkeypatch.setattr(asking, "load", lambda name: Parrot(says=3.0))
+    monkeypatch.setattr(opening, "load", lambda name, live: Parrot(says=3.0))
     spoken = tmp_path / "hello.wav"
     write_wave(spoken, speak("Hello, how are you?", "slt").wave)
     result = run(spoken, "--json", "--fast")

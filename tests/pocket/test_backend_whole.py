@@ -184,6 +184,7 @@ async def test_sessions_do_not_hear_each_other(conversation: Conversation) -> No
     everybody = [conversation, *others]
     await asyncio.gather(*(who.ask(question) for who, question in zip(everybody, questions, strict=True)))
     heard = [next(e.text for _, e in who.events if isinstance(e, Answers)) for who in everybody]
-    right = sum(a == b for a, b in zip(heard, questions, strict=True))
-    assert right >= 4, heard
+    for text, question in zip(heard, questions, strict=True):
+        common = {other: len({*text.split()} & {*other.split()}) for other in questions}
+        assert max(common, key=lambda other: common[other]) == question, heard
     assert not [e for who in everybody for _, e in who.events if isinstance(e, Failed)]

@@ -12,13 +12,14 @@ class UnknownModel(ValueError):
     """No backend of that name; the message lists those there are."""
 
 
-def load(name: str) -> Backend:
+def load(name: str, *, live: bool = True) -> Backend:
     """The backend called ``name``, not yet started.
 
-    Imports it only now: a server that serves one backend does not pay for the others.
+    ``live``: replies are made only so far ahead of being heard as a listener needs; otherwise all at once, for drivers
+    that run faster than real time. Imports the backend only now: a server of one does not pay for the others.
     """
     if name == "pocket":
-        from duologue.backends.pocket.backend import PocketBackend
+        from duologue.backends.pocket.backend import AHEAD, PocketBackend
 
-        return PocketBackend()
+        return PocketBackend(ahead_seconds=AHEAD if live else None)
     raise UnknownModel(f"there is no model called {name!r}; this version serves: {', '.join(NAMES)}")

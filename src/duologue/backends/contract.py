@@ -19,8 +19,9 @@ The life of a spoken turn::
     EndTurn(7), Commit(13)    the endpoint: what the reply does (timers, facts, dice) now becomes true
     Cancel(13, heard=…)       a barge-in: speak no more, and remember only what was heard
 
-A reply is ``Answers`` (if it answers a turn), ``Delta``s (and ``Call``s), then exactly one ``End`` or ``Failed`` — unless it was cancelled,
-then nothing more. ``End("silent")`` before any delta means: this was not for me, I choose silence.
+A reply is ``Answers`` (if it answers a turn), ``Delta``s (and ``Call``s), then exactly one ``End`` or ``Failed``,
+unless it was cancelled: then nothing more. ``End("silent")`` before any delta means: this was not for me, I choose
+silence.
 """
 
 from __future__ import annotations

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from duologue.audio import Wave, seconds
-from duologue.backends import load
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import Exchange, exchange
-from duologue.measure.lines import LineError, dial
+from duologue.measure.opening import open_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,19 +51,7 @@ async def ask(
     :class:`~duologue.measure.lines.LineError` where the server fails or the model cannot start,
     :class:`~duologue.backends.UnknownModel` where there is no such model.
     """
-    async with AsyncExitStack() as stack:
-        if url is not None:
-            line = await stack.enter_async_context(dial(url, model=model, token=token))
-        else:
-            backend = load(model or "pocket")
-            from duologue.measure.inprocess import in_process  # a server's guest needs no ears of its own
-
-            try:
-                await backend.start()
-            except Exception as error:
-                raise LineError(f"the model {backend.card.name!r} cannot start: {error}") from error
-            stack.push_async_callback(backend.stop)
-            line = await stack.enter_async_context(in_process(backend, fast=fast))
+    async with open_line(model=model, url=url, token=token, fast=fast) as line:
         caller = Caller(line)
         await caller.join()
         turns: list[Exchange] = []

@@ -22,6 +22,7 @@ import numpy as np
 import soxr
 
 from duologue.audio import RATE, Wave
+from duologue.backends.pocket.mouth.signals import hold_back
 from duologue.backends.pocket.mouth.speech import MouthError, Speech, finished, silent
 from duologue.backends.pocket.mouth.text import Word, line, words
 
@@ -63,7 +64,7 @@ class Espeak:
         self._process: subprocess.Popen[bytes] | None = None
         self._rate = 0
         self._start()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="espeak")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="espeak", initializer=hold_back)
 
     @property
     def process_id(self) -> int | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from duologue.audio import samples
 from duologue.audio.files import AudioFileError, read_wave
+from duologue.backends.pocket.mouth.signals import hold_back
 from duologue.backends.pocket.mouth.speech import MouthError, Speech, finished, silent
 from duologue.backends.pocket.mouth.text import Word, line, words
 
@@ -52,7 +53,7 @@ class Flite:
         if not self.voices:
             has = " ".join(listed) or "none"
             raise MouthError(f"{path} has none of the voices {', '.join(_VOICES)}; it has: {has}")
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="flite")
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="flite", initializer=hold_back)
 
     def voice(self, asked: str) -> str:
         asked = asked.strip().lower()

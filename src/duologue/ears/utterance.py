@@ -1,0 +1,266 @@
+"""One utterance being recognised: samples in, the best words so far out, in slices of 100 ms.
+
+The *first ear* is the closed vocabulary. The *second*, PocketSphinx's open vocabulary, listens too where free
+words are expected or the first is in doubt. Both read the same samples, each at its own pace.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pocketsphinx
+
+from duologue.audio import Wave
+from duologue.ears.channel import Channel
+from duologue.ears.rate import RATE, Downsampler
+from duologue.ears.vocabulary import Vocabulary
+
+SLICE = RATE // 10
+"""Samples (16 kHz) decoded at a time: 100 ms, 3 to 10 ms of work."""
+LONGEST = 20 * RATE
+"""Samples after which an utterance is cut, so that its lattice, and the end of it, stay small."""
+OPEN_LONGEST = 8 * RATE
+"""Samples the second ear listens to at most: it costs three times the first."""
+
+_DOUBT_AFTER = RATE
+"""How much must be heard before doubt counts: a second. The scores of a word or two say little."""
+_REHEAR_AT = (RATE * 7 // 10, RATE * 6 // 5, RATE * 2)
+"""Of an unfamiliar channel: after so many samples, listen again from the start with what was learnt of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Words of a decoding, and its two scores (see :class:`~duologue.ears.vocabulary.Calibration`)."""
+
+    text: str
+    acoustic: float
+    language: float
+
+
+class Hearing:
+    """One decoder following the samples of one utterance."""
+
+    def __init__(self, decoder: pocketsphinx.Decoder, channel: Channel) -> None:
+        self.decoder = decoder
+        self.position = 0
+        self._channel = channel
+        self._parts: list[str] = []
+        self._begin = 0
+        self._listening = True
+        channel.tell(decoder)
+        decoder.start_utt()
+
+    def listen(self, samples: bytes) -> None:
+        """Decode 16-bit samples that follow those before."""
+        if self.position - self._begin >= LONGEST:
+            self._cut()
+        self.decoder.process_raw(samples, False, False)
+        self.position += len(samples) // 2
+
+    def _cut(self) -> None:
+        self._end()
+        self._parts.append(self._heard().text)
+        self._begin = self.position
+        self.decoder.start_utt()
+        self._listening = True
+
+    def again(self) -> None:
+        """Back to the first sample, with what was learnt of the channel."""
+        self._channel = self.learnt()
+        self._channel.tell(self.decoder)
+        self._parts.clear()
+        self.position = self._begin = 0
+        self.decoder.start_utt()
+        self._listening = True
+
+    def learnt(self) -> Channel:
+        """The channel, as far as this utterance tells; ends the decoding."""
+        self._end()
+        return self._channel.after(self.decoder, (self.position - self._begin) * 100 // RATE)
+
+    def _end(self) -> None:
+        if self._listening:
+            self.decoder.end_utt()
+            self._listening = False
+
+    def heard(self) -> Heard:
+        """The words so far; those of cut parts come first."""
+        last = self._heard()
+        return Heard(" ".join(filter(None, (*self._parts, last.text))), last.acoustic, last.language)
+
+    def _heard(self) -> Heard:
+        words, frames, acoustic, language = [], 0, 0.0, 0.0
+        for segment in self.decoder.seg() or ():
+            if segment.word[0] in "<[+":
+                continue
+            words.append(re.sub(r"\(\d+\)$", "", segment.word))
+            frames += segment.end_frame - segment.start_frame + 1
+            acoustic += _log(segment.ascore)
+            language += _log(segment.lscore)
+        return Heard(" ".join(words), acoustic / max(frames, 1), language / max(len(words), 1))
+
+
+def _log(score: float) -> float:
+    # PocketSphinx hands scores out as numbers so close to 0 or 1 that some underflow.
+    return math.log(score) if score > 0 else -745.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a worker tells of an utterance."""
+
+    text: str
+    until: int
+    """Samples at 24 kHz accounted for by every ear that listens."""
+    final: bool
+    confidence: float | None
+    open_text: str | None
+
+
+class Utterance:
+    """One utterance, from its first samples to its final words. Whoever drives it calls
+
+    * :meth:`step` while :attr:`ready`, and tells what :meth:`say` returns unless that is ``None``;
+    * :meth:`step_second` while :attr:`second_ready`, after everybody's first ear;
+    * :meth:`listen_too` with a free open decoder where :attr:`wants_second`, :meth:`release` when it is over.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, decoder: pocketsphinx.Decoder, channel: Channel) -> None:
+        self.first = Hearing(decoder, channel)
+        self.second: Hearing | None = None
+        self._vocabulary = vocabulary
+        self._channel = channel
+        self._free = re.compile(vocabulary.open_after) if vocabulary.open_after else None
+        self._rehear = [] if channel.familiar else list(_REHEAR_AT)
+        self._furthest = 0
+        self._downsampler = Downsampler()
+        self._samples = bytearray()
+        self._dropped = 0
+        self._pushed = 0
+        self._finishing = False
+        self._heard = Heard("", 0.0, 0.0)
+        self._confidence: float | None = None
+
+    # -- samples in -------------------------------------------------------------------------------------
+
+    def push(self, wave: Wave) -> None:
+        """More samples at 24 kHz."""
+        self._pushed += len(wave)
+        self._append(self._downsampler.push(wave))
+
+    def finish(self) -> None:
+        """No more will be pushed."""
+        if not self._finishing:
+            self._finishing = True
+            self._append(self._downsampler.push(np.zeros(2, dtype=np.float32)))  # samples that wait for a third
+
+    def _append(self, wave: Wave) -> None:
+        self._samples += np.rint(np.clip(wave, -1.0, 1.0) * 32_767.0).astype("<i2").tobytes()
+
+    @property
+    def _end(self) -> int:
+        """Position (16 kHz) after the last sample to decode."""
+        return self._dropped + len(self._samples) // 2
+
+    def _slice(self, position: int) -> bytes:
+        begin = (position - self._dropped) * 2
+        return bytes(self._samples[begin : begin + SLICE * 2])
+
+    # -- the two ears -----------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether samples wait for the first ear."""
+        return self.first.position < self._end
+
+    def step(self) -> None:
+        """The first ear hears one slice."""
+        self.first.listen(self._slice(self.first.position))
+        if self._rehear and self.first.position >= self._rehear[0]:
+            self._rehear.pop(0)
+            self._furthest = self.first.position
+            self.first.again()
+        if self.first.position >= self._furthest:
+            self._judge(self.first.heard())
+        self._forget()
+
+    def _judge(self, heard: Heard) -> None:
+        self._heard = heard
+        if self._vocabulary.calibration is not None and heard.text:
+            self._confidence = self._vocabulary.calibration.confidence(heard.acoustic, heard.language)
+
+    def _forget(self) -> None:
+        """Let go of samples that nobody will hear again."""
+        if self.second is None and self.first.position > OPEN_LONGEST:
+            del self._samples[: (self.first.position - self._dropped) * 2]
+            self._dropped = self.first.position
+
+    @property
+    def wants_second(self) -> bool:
+        """Whether the second ear should listen, from the beginning."""
+        if self.second is not None or self._end > OPEN_LONGEST or not self._heard.text:
+            return False
+        if self._free is not None and self._free.search(self._heard.text):
+            return True
+        doubtful = self._confidence is not None and self._confidence < self._vocabulary.doubt
+        return doubtful and (self._finishing or self.first.position >= _DOUBT_AFTER)
+
+    def listen_too(self, decoder: pocketsphinx.Decoder) -> None:
+        """The second ear begins."""
+        self.second = Hearing(decoder, self._channel)
+
+    @property
+    def second_ready(self) -> bool:
+        """Whether samples wait for the second ear."""
+        return self.second is not None and self.second.position < self._end
+
+    def step_second(self) -> None:
+        """The second ear hears one slice."""
+        assert self.second is not None
+        self.second.listen(self._slice(self.second.position))
+
+    @property
+    def too_long_for_second(self) -> bool:
+        """Whether the second ear has heard as much as it may; release it then, its words are incomplete."""
+        return self.second is not None and self.second.position >= OPEN_LONGEST
+
+    def release(self) -> pocketsphinx.Decoder | None:
+        """Give the second ear's decoder back."""
+        if self.second is None:
+            return None
+        self.second.learnt()
+        decoder, self.second = self.second.decoder, None
+        return decoder
+
+    # -- words out --------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether all was heard and no more will come: time for the last words."""
+        return self._finishing and not self.ready and not self.second_ready
+
+    def say(self) -> Said | None:
+        """The words so far; ``None`` while old samples are heard again."""
+        if self.first.position < self._furthest and not self.over:
+            return None
+        return self._said(final=False)
+
+    def conclude(self) -> tuple[Said, Channel]:
+        """The last words, and the channel as known now."""
+        channel = self.first.learnt()
+        self._judge(self.first.heard())
+        return self._said(final=True), channel
+
+    def _said(self, *, final: bool) -> Said:
+        positions = [self.first.position, *([self.second.position] if self.second is not None else [])]
+        behind = min(positions) < self._end
+        return Said(
+            text=self._heard.text,
+            until=min(positions) * 3 // 2 if behind else self._pushed,
+            final=final,
+            confidence=self._confidence,
+            open_text=self.second.heard().text if self.second is not None and not behind else None,
+        )
