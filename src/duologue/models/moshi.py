@@ -42,6 +42,12 @@ ZERO = -1
 """An input token that contributes nothing."""
 
 
+def fitted(codes: Sequence[int], count: int, card: int) -> list[int]:
+    """Codes of the published codec for ``count`` codebooks of ``card`` entries, so that small random models,
+    whose codes mean nothing, run too. The published sizes leave them as they are."""
+    return [code % card for code in codes[:count]]
+
+
 def embedded(tokens: Tensor, table: Tensor) -> Tensor:
     """Tokens [...] → [..., dim]; ``ZERO`` gives zeros."""
     return F.embedding(tokens.clamp(min=0), table) * (tokens != ZERO)[..., None]
@@ -298,11 +304,30 @@ class Moshi:
             codes = frame[speaking, 1:, None]
             wave[speaking] = self.mimi.decode_stream(codes, state.mimi.decoder, some)[:, 0].float()
         tokens = frame[:, 0].tolist()
+        likely = step.text_logits.argmax(-1).tolist()
         text = tuple(
             token if ready and token not in (EPAD, PAD) else None
             for token, ready in zip(tokens, step.ready, strict=True)
         )
-        return Frames(wave, text, step.ready)
+        return Frames(wave, text, step.ready, tuple(token not in (EPAD, PAD) for token in likely))
+
+    def hush(self, state: MoshiState, rows: Rows) -> None:
+        """As the contract says, in the codes of silence that PersonaPlex's prompts have."""
+        config, device = self.dialogue.lm.config, state.dialogue.columns.tokens.device
+        codes = torch.tensor(fitted(SILENCE, config.spoken, config.card), device=device)
+        text = torch.full((len(rows),), PAD, device=device)
+        config.columns.give(state.dialogue.columns, rows, text, codes.expand(len(rows), -1))
+
+    def restart_codec(self, state: MoshiState, rows: Rows) -> None:
+        """As the contract says."""
+        state.mimi.reset(rows)
+
+    def age(self, state: MoshiState, rows: Rows, steps: int) -> None:
+        """As the contract says: the rings count as filled so far."""
+        index, codec = list(rows.host), self.mimi.config.steps
+        state.dialogue.cache.position[index] = steps
+        state.mimi.encoder.transformer.position[index] = codec * steps
+        state.mimi.decoder.transformer.position[index] = codec * steps
 
     def text(self, token: int) -> str:
         return self.pieces(token).replace("▁", " ")

@@ -21,7 +21,7 @@ from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
 from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
-from duologue.models.personaplex import personaplex
+from duologue.models.personaplex import PersonaPlex, load_voices, personaplex
 from duologue.nn.linear import pack
 from duologue.nn.sampling import Sampling
 
@@ -100,7 +100,11 @@ def load_moshi(
         raise CheckpointError(f"{text_path} has {pieces} pieces, the model {lm_config.text_card}")
     mimi = load_mimi(mimi_config, open_safetensors(mimi_path), str(mimi_path), device)
     lm = load_lm(lm_config, open_safetensors(lm_path), str(lm_path), device, dtype)
-    return Moshi(mimi, Dialogue(lm, *sampling(raw.get("lm_gen_config") or {})), tokenizer.id_to_piece)
+    dialogue = Dialogue(lm, *sampling(raw.get("lm_gen_config") or {}))
+    if is_personaplex(directory, raw):
+        voices = load_voices(directory)
+        return PersonaPlex(mimi, dialogue, tokenizer.id_to_piece, tokenizer.encode, voices)
+    return Moshi(mimi, dialogue, tokenizer.id_to_piece)
 
 
 def sampling(published: dict[str, Any]) -> tuple[Sampling, Sampling]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from duologue.checkpoints.files import CheckpointError
 from duologue.codecs.mimi import Mimi
-from duologue.models.moshi import SILENCE, Dialogue, DialogueState
+from duologue.models.moshi import SILENCE, Dialogue, DialogueState, Moshi, MoshiState, fitted
 from duologue.models.moshi_config import PAD, MoshiConfig
 from duologue.nn.rows import Rows
 
@@ -30,6 +30,10 @@ SINE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
 """The sine that stands for the person during a prompt, as the published Mimi codes it."""
 PAUSE = 6
 """Frames of silence after the voice and after the text: half a second."""
+NOBODY_IN_PARTICULAR = "You enjoy having a good conversation."
+"""Who it is if it is told nothing: one of the prompts that it was trained on."""
+PIECE = 16
+"""Steps of a prompt that are taken at once while other sessions talk."""
 
 
 def personaplex(config: MoshiConfig) -> MoshiConfig:
@@ -135,6 +139,14 @@ def prime(dialogue: Dialogue, state: DialogueState, row: Rows, frames: Tensor) -
 
 def replay(dialogue: Dialogue, state: DialogueState, row: Rows, voice: Voice) -> None:
     """Begin a row's dialogue with a packed voice, instead of priming it with the voice's frames."""
+    for _ in replaying(dialogue, state, row, voice, len(voice.embeddings)):
+        pass
+
+
+def replaying(
+    dialogue: Dialogue, state: DialogueState, row: Rows, voice: Voice, piece: int
+) -> Iterator[None]:
+    """:func:`replay` in pieces of so many steps."""
     lm, columns = dialogue.lm, state.columns
     steps, weight = len(voice.embeddings), lm.text_embedding
     if voice.columns.shape != columns.tokens.shape[1:] or voice.embeddings.shape[1] != lm.config.dim:
@@ -142,10 +154,52 @@ def replay(dialogue: Dialogue, state: DialogueState, row: Rows, voice: Voice) ->
             f"a voice of {tuple(voice.columns.shape)} tokens and {voice.embeddings.shape[1]} channels "
             f"is not one of this model's ({tuple(columns.tokens.shape[1:])}, {lm.config.dim})"
         )
-    lm.temporal.stream(voice.embeddings.to(weight.device, weight.dtype)[None], state.cache, row)
+    for embeddings in torch.split(voice.embeddings, piece):
+        lm.temporal.stream(embeddings.to(weight.device, weight.dtype)[None], state.cache, row)
+        yield
     row.put(columns.tokens, voice.columns.to(weight.device)[None])
     columns.offset[list(row.host)] += steps
     # Its last frames' delayed codes stand in the columns to come.
     for stream, delay in enumerate(lm.config.delays):
         ahead = (steps + torch.arange(1, delay + 1)) % columns.tokens.shape[2]
         columns.given[row.host[0], stream, ahead] = True
+
+
+class PersonaPlex(Moshi):
+    """Moshi with a persona: a :class:`~duologue.models.contract.Prompted` frame model."""
+
+    def __init__(
+        self,
+        mimi: Mimi,
+        dialogue: Dialogue,
+        pieces: Callable[[int], str],
+        encode: Callable[[str], Sequence[int]],
+        packed: dict[str, Voice],
+    ) -> None:
+        """``encode``: a text's SentencePiece ids; ``packed``: the published voices by name."""
+        super().__init__(mimi, dialogue, pieces)
+        config = dialogue.lm.config
+        self._encode = encode
+        self._packed = packed
+        self._persona = Persona(
+            fitted(SILENCE, config.spoken, config.card), fitted(SINE, config.heard, config.card)
+        )
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        return tuple(self._packed)
+
+    def state(self, rows: int, chunk: int = PIECE) -> MoshiState:
+        return super().state(rows, chunk)
+
+    def prime(self, state: MoshiState, row: Rows, voice: str, instructions: str) -> Iterator[None]:
+        """As the contract says: a packed voice, then the text that says who to be."""
+        name = voice or next(iter(self._packed), "")
+        if name:
+            if name not in self._packed:
+                raise ValueError(f"there is no voice {name!r}; there are: {', '.join(self._packed) or 'none'}")
+            yield from replaying(self.dialogue, state.dialogue, row, self._packed[name], PIECE)
+        frames = self._persona.text(self._encode(wrapped(instructions.strip() or NOBODY_IN_PARTICULAR)))
+        for piece in torch.split(frames, PIECE):
+            prime(self.dialogue, state.dialogue, row, piece)
+            yield
