@@ -47,7 +47,11 @@ class Microphone:
         wave = np.concatenate([np.zeros(LEAD_IN, np.float32), spoken.wave[: spoken.end]])
         ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((wave, ended))
-        return await ended
+        assert self._running is not None
+        await asyncio.wait({ended, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        if self._running.done():
+            self._running.result()  # whoever listened is gone
+        return ended.result()
 
     async def _run(self) -> None:
         start, sent = time.monotonic(), 0

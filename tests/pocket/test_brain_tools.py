@@ -238,6 +238,10 @@ def test_arguments_fit_any_satisfiable_schema(properties: dict[str, Any], words:
         ("All done.", "All done."),
         ("", "That is done."),
         ("{}", "That is done."),
+        ("{'sky': 'cloudy', 'warm': False}", "The sky is cloudy, and warm: no."),
+        ("{1: None}", "The 1 is unknown."),
+        ("{not JSON}", "{not JSON}"),
+        ("[" * 2000 + "]" * 2000, "[" * 600 + ", and more."),
     ],
 )
 def test_results_are_said_in_words(output: str, said: str) -> None:

@@ -43,6 +43,9 @@ def _no_strangers(value: Any) -> None:
 
 
 def _without_nulls(value: dict[str, Any]) -> None:
+    if value["type"] == "input_audio":
+        value = dict(value)
+        value.pop("transcript")  # must be there, if only as null; agents-js ends itself without it
     for key, each in value.items():
         assert each is not None, f"{key} is null; agents-js drops such events"
         if isinstance(each, list):

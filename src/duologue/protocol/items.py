@@ -2,7 +2,8 @@
 
 An item is written in two ways. In ``added``, ``done`` and ``response.done`` it goes without the bytes of
 audio and images; ``retrieved`` has everything. Keys without a value are left out, never null: some clients'
-schemas are optional but not nullable, and a null makes them drop the event.
+schemas are optional but not nullable, and a null makes them drop the event. The transcript of ``input_audio`` is the
+exception: there they want the key, and a null until the words are known (@openai/agents ends itself without it).
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class Part:
             wire["text"] = self.text
         if self.transcript is not None:
             wire["transcript"] = self.words
+        elif self.type == "input_audio":
+            wire["transcript"] = None
         if self.detail is not None:
             wire["detail"] = self.detail
         if form is None:

@@ -28,8 +28,8 @@ class Patience:
 
 
 _EAGERNESS = {
-    "high": Patience(0.16, 0.45, 1.2),
-    "medium": Patience(0.22, 0.70, 2.0),
+    "high": Patience(0.16, 0.40, 1.0),
+    "medium": Patience(0.22, 0.58, 1.8),
     "low": Patience(0.50, 1.40, 4.0),
 }
 

@@ -28,6 +28,7 @@ _HANGING: Final = word_set(
     " between into over per whether while as"
 )
 _CLEAR: Final = 0.85
+_EXACT: Final = 0.9
 _LONG: Final = 16
 """Words beyond which the tolerant understanding, whose cost grows with them, is not asked about partial words."""
 
@@ -60,15 +61,19 @@ def _complete(text: str, words: tuple[str, ...]) -> bool | None:
         along = fit(reading)
         prefix = prefix or along.prefix
         found += [(rank, None if free else _sufficient(parse.skill, parse.slots)) for rank, parse, free in along.parses
-                  if parse.score > 0.9]  # fmt: skip
+                  if parse.score > _EXACT]  # fmt: skip
     if found:
         verdict = max(found, key=lambda each: each[0])[1]
         return False if verdict is None and words[-1] in _HANGING else verdict
-    if prefix or words[-1] in _HANGING:
+    if words[-1] in _HANGING:
         return False
     if len(words) > _LONG:
-        return None
+        return False if prefix else None
     parse = understand(text)
+    if prefix:
+        # The beginning of something, to the letter. But what is roughly understood as it stands may be whole, and
+        # misheard: then nobody can tell.
+        return None if parse is not None and parse.score < _EXACT else False
     if parse is None or parse.score < _CLEAR or parse.slots.keys() & index().free_slots[parse.skill]:
         return None
     return _sufficient(parse.skill, parse.slots)

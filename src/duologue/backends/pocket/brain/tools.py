@@ -5,6 +5,7 @@ Arguments come from :mod:`.arguments`, a template made from the schema and the w
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -92,17 +93,30 @@ _LONGEST = 600
 def in_words(output: str) -> str:
     """What a function returned, as something to say: JSON is flattened into a sentence, text stays as it is."""
     try:
-        value = json.loads(output)
-    except ValueError:
+        sentence = _bounded(", and ".join(_statements(_read(output))))
+    except (ValueError, RecursionError):  # no JSON, or brackets nested beyond anything sayable
         return _bounded(output.strip() or "That is done.")
-    sentence = _bounded(", and ".join(_statements(value)))
     return f"{sentence[0].upper()}{sentence[1:]}{'' if sentence[-1] in '.!?' else '.'}"
+
+
+def _read(output: str) -> Any:
+    """JSON, or a structure as Python's ``str`` writes it: LiveKit's agents send that of what a tool returned."""
+    try:
+        return json.loads(output)
+    except ValueError:
+        if not output.lstrip().startswith(("{", "[")) or len(output) > _LONGEST:
+            raise
+    try:
+        return ast.literal_eval(output.strip())
+    except (SyntaxError, MemoryError) as error:
+        raise ValueError("neither JSON nor Python's way to write it") from error
 
 
 def _bounded(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
-    return text[: text.rfind(" ", 0, _LONGEST)].rstrip(",;:") + ", and more."
+    end = text.rfind(" ", 0, _LONGEST)
+    return text[: end if end > 0 else _LONGEST].rstrip(",;:") + ", and more."
 
 
 def _statements(value: Any, name: str = "") -> Iterator[str]:
@@ -110,7 +124,7 @@ def _statements(value: Any, name: str = "") -> Iterator[str]:
         if not value:
             yield f"{name or 'that'} is empty" if name else "that is done"
         for key, inner in value.items():
-            yield from _statements(inner, " ".join(name_words(key)) or "value")
+            yield from _statements(inner, " ".join(name_words(str(key))) or "value")
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         for place, item in enumerate(value[:10], 1):
             yield f"number {numbers.cardinal(place)}: " + ", ".join(_statements(item))
