@@ -13,7 +13,7 @@ talk: $(VENV)/talk.stamp
 	@scripts/system-packages talk
 	$(BIN)/duologue talk
 
-test: $(VENV)/test.stamp check
+test: $(VENV)/test.stamp $(VENV)/clients.stamp check
 	@scripts/system-packages test
 	$(BIN)/python -m pytest
 
@@ -31,6 +31,11 @@ $(VENV)/talk.stamp: pyproject.toml | $(VENV)
 
 $(VENV)/test.stamp: pyproject.toml | $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# Other makers' clients, in an environment of their own inside this one.
+$(VENV)/clients.stamp: scripts/stock-clients $(wildcard tests/clients/python/* tests/clients/node/package*.json) | $(VENV)
+	scripts/stock-clients $(VENV)
 	@touch $@
 
 $(VENV):

@@ -14,7 +14,7 @@ ROOT = Path(duologue.__file__).parent
 ROOMS = [
     ["cli", "__main__"],
     ["measure"],
-    ["server"],
+    ["server", "terminal"],
     ["session"],
     ["floor", "protocol"],
     ["backends"],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from duologue import __version__, config
 
@@ -160,8 +162,16 @@ def serve(**given: Any) -> None:
 
 @main.command(context_settings={"show_default": True})
 @serving_options
-def talk(**given: Any) -> None:
-    """Serve, and open the page in a browser."""
+@click.option("--terminal", is_flag=True, help="Talk here, with this machine's microphone and loudspeaker.")
+@click.option("--url", help="With --terminal: a running server (http://, ws://) instead of this process.")
+@click.pass_context
+def talk(ctx: click.Context, /, terminal: bool, url: str | None, **given: Any) -> None:
+    """Serve, and open the page in a browser; or talk in the terminal."""
+    if terminal:
+        _talk_here(ctx, url, given)
+        return
+    if _typed(ctx, "url"):
+        raise click.UsageError("--url goes with --terminal; a server's page is opened in a browser by its address")
     import webbrowser
 
     def show(url: str) -> None:
@@ -173,6 +183,46 @@ def talk(**given: Any) -> None:
 
 _from_environment(serve)
 _from_environment(talk)
+
+HERE = {"model", "token", "log_level", "log_json"}
+"""The options of serving that mean something in the terminal as well; ``lead_ms`` does without ``--url``."""
+
+
+def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> None:
+    import asyncio
+    from contextlib import suppress
+
+    from duologue import backends, logs
+    from duologue.measure.lines import LineError
+    from duologue.measure.opening import open_line
+    from duologue.terminal.conversation import converse
+    from duologue.terminal.device import DeviceError
+    from duologue.terminal.soundcard import SoundCard
+
+    meaningless = given.keys() - HERE - ({"lead_ms"} if url is None else set())
+    for name in sorted(name for name in meaningless if _typed(ctx, name)):
+        raise click.UsageError(f"--{name.replace('_', '-')} is about serving; here nobody is served")
+    logs.configure(given["log_level"], as_json=given["log_json"])
+    by_default = ctx.get_parameter_source("model") is ParameterSource.DEFAULT
+    model = None if by_default else given["model"]  # a server knows best which is its own
+
+    async def talk_on_a_line() -> None:
+        device = SoundCard()  # first, for it is the likeliest to be missing
+        async with open_line(model=model, url=url, token=given["token"], lead_ms=given["lead_ms"]) as line:
+            await converse(line, device, sys.stdout)
+
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(talk_on_a_line())
+    except backends.UnknownModel as error:
+        raise click.UsageError(str(error)) from error
+    except (LineError, DeviceError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    """Whether an option comes from the command line itself, and not from a file that other commands read too."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class Microphone:
         ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((wave, ended))
         assert self._running is not None
-        await asyncio.wait({ended, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        awaited: set[asyncio.Future[Any]] = {ended, self._running}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if self._running.done():
             self._running.result()  # whoever listened is gone
         return ended.result()

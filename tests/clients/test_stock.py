@@ -47,11 +47,11 @@ async def test_interrupting(url: str, name: str) -> None:
         played, flushed = sum(client.all("played")), len(client.all("flushed"))
         assert played > 2 * RATE
         await microphone.say("what is five plus five", voice="rms")
-        assert len(client.all("flushed")) == flushed + 1, "its loudspeaker was told to drop the rest"
+        assert len(client.all("flushed")) > flushed, "its loudspeaker was told to drop the rest"
         silent = sum(client.all("played"))
         await client.until("heard", "five plus five")
         await client.until("said", "ten")
-        assert silent - played < 2 * RATE, "it was silent before the other had finished"
+        assert silent - played < 1.2 * RATE, "it was silent before the other, who took 2 s, had finished"
         check_contented(client)
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from .scripted import ScriptedServer
 
 RATE = 16_000
-SPOKEN = ((1.0, "what time is it"), (8.0, "tell me a story"), (14.0, "stop"))
+SPOKEN = ((1.0, "what time is it"), (6.5, "tell me a story"), (11.0, "stop"))
 """(seconds from the start, words): what the fake microphone hears."""
 
 OpenPage: TypeAlias = Callable[..., Page]

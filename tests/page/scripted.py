@@ -34,8 +34,6 @@ class ScriptedServer:
 
     def __init__(self, port: int = 0) -> None:
         self.token: str | None = None
-        self.refusal: Event | None = None
-        """The error with which to refuse whoever connects."""
         self.received: list[Event] = []
         self._news = threading.Condition()
         self._guest: ServerConnection | None = None
@@ -115,10 +113,6 @@ class ScriptedServer:
 
     def _converse(self, guest: ServerConnection) -> None:
         self._guest = guest
-        if self.refusal:
-            self.emit("error", error=self.refusal)
-            guest.close(1013)
-            return
         self.emit("session.created", session={"type": "realtime"})
         try:
             for frame in guest:

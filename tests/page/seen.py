@@ -50,6 +50,19 @@ def loudness(page: Page, seconds: float) -> list[float]:
     return [peak for _, peak in levels(page, "said", seconds)]
 
 
+def sounds(levels: list[tuple[float, float]], above: float) -> list[tuple[float, float]]:
+    """(begin, end) in seconds of each stretch with peaks ``above``, gaps of up to 0.25 s included."""
+    found: list[tuple[float, float]] = []
+    for at, peak in levels:
+        if peak <= above:
+            continue
+        if found and at - found[-1][1] < 0.25:
+            found[-1] = (found[-1][0], at)
+        else:
+            found.append((at, at))
+    return found
+
+
 def marks(page: Page) -> list[str]:
     labels: list[str] = page.evaluate(
         'async () => (await import("/static/app.js")).timeline.marks.map(({ label }) => label)'

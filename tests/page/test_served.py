@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import SPOKEN, OpenPage
 from .scripted import until
-from .seen import entries, levels, loudness
+from .seen import entries, levels, loudness, sounds
 
 TOKEN = "s3cret"
 
@@ -66,12 +66,13 @@ def call(page: Page) -> None:
 def test_a_spoken_conversation_with_an_interruption(served: Served, open_page: OpenPage) -> None:
     page = open_page(served.url)
     call(page)
-    (_, question), (_, wish), (stop_at, stop) = SPOKEN
+    stop_at, stop = SPOKEN[-1]
     begin = time.monotonic()
 
     until(lambda: len(entries(page)) >= 2 and not entries(page)[1]["partial"], "the first answer", 12)
     you, it = entries(page)[:2]
-    assert (you["side"], you["words"], you["partial"]) == ("you", question, False)
+    assert (you["side"], you["partial"]) == ("you", False)
+    assert "time" in you["words"], "how well the ear spells is measured elsewhere"
     assert it["side"] == "duologue"
     waited = re.search(r"answered after (\d+) ms", it["notes"])
     assert waited, it["notes"]
@@ -79,26 +80,14 @@ def test_a_spoken_conversation_with_an_interruption(served: Served, open_page: O
     assert max(loudness(page, 3.0)) > 0.05, "the answer must have sounded"
 
     until(lambda: len(entries(page)) >= 4 and max(loudness(page, 0.2)) > 0.02, "the story", 12)
-    assert entries(page)[2]["words"] == wish
+    assert "story" in entries(page)[2]["words"]
     until(lambda: len(entries(page)) >= 5 and not entries(page)[4]["partial"], stop, 14)
     time.sleep(0.5)
     assert "interrupted" in entries(page)[3]["notes"]
-    heard, said = levels(page, "heard", 12.0), levels(page, "said", 12.0)
-    story = next(at for at, peak in said if peak > 0.02)
-    onset = next(at for at, peak in heard if peak > 0.05 and at > story)
-    silent = max(at for at, peak in said if peak > 0.003 and at < onset + 2.5)
-    assert silent - onset < 0.4, "it must fall silent soon after the interrupter begins"
+    onset = sounds(levels(page, "heard", 25.0), 0.02)[2][0]
+    silent = next(end for start, end in sounds(levels(page, "said", 25.0), 0.003) if start < onset < end)
+    assert silent - onset < 0.4, "it falls silent while the interrupter still speaks"
     assert time.monotonic() - begin < stop_at + 6
-
-
-def test_a_typed_turn_is_answered_aloud(served: Served, open_page: OpenPage) -> None:
-    page = open_page(served.url, microphone=False)
-    call(page)
-    page.fill("#text", "what is twelve times twelve")
-    page.press("#text", "Enter")
-    until(lambda: len(entries(page)) == 2 and not entries(page)[1]["partial"], "the answer")
-    assert re.search("144|hundred and forty.four", entries(page)[1]["words"])
-    assert max(loudness(page, 3.0)) > 0.05
 
 
 def test_full_house_and_then_a_free_place(served: Served, open_page: OpenPage) -> None:
@@ -108,21 +97,24 @@ def test_full_house_and_then_a_free_place(served: Served, open_page: OpenPage) -
     second.click("#start")
     second.fill("#token", TOKEN)
     second.press("#token", "Enter")
-    expect(second.locator("#problems")).to_contain_text("Trying again in 3 s.")
+    expect(second.locator("#problems")).to_contain_text(re.compile(r"All 1 sessions .* Trying again in 3 s\."))
     first.click("#stop")
     expect(second.locator("#model")).to_have_text("pocket")
 
 
-def test_killed_and_restarted(served: Served, open_page: OpenPage) -> None:
+def test_typed_turns_before_and_after_the_server_was_killed(served: Served, open_page: OpenPage) -> None:
     page = open_page(served.url, microphone=False)
     call(page)
-    page.fill("#text", "my name is Ada")
+    page.fill("#text", "what is twelve times twelve")
     page.press("#text", "Enter")
     until(lambda: len(entries(page)) == 2 and not entries(page)[1]["partial"], "the answer")
+    assert re.search("144|hundred and forty.four", entries(page)[1]["words"])
+    assert max(loudness(page, 3.0)) > 0.05, "it is spoken, too"
+
     served.kill()
     expect(page.locator("#problems")).to_contain_text("The server is gone. Trying again in")
     served.start()
-    page.locator("#problems").get_by_text("gone").wait_for(state="detached", timeout=10_000)
+    expect(page.locator("#problems")).not_to_contain_text("The server is gone", timeout=10_000)
     page.fill("#text", "hello")
     page.press("#text", "Enter")
     until(lambda: len(entries(page)) == 4 and not entries(page)[3]["partial"], "the next answer")

@@ -95,16 +95,6 @@ def test_server_killed_and_back_the_conversation_goes_on(server: ScriptedServer,
         again.stop()
 
 
-def test_full_house_and_then_a_free_place(server: ScriptedServer, open_page: OpenPage) -> None:
-    server.refusal = {"code": "session_limit_reached", "message": "all 16 conversations are taken"}
-    page = open_page(server.url)
-    page.click("#start")
-    expect(page.locator("#problems")).to_have_text("All 16 conversations are taken. Trying again in 3 s.")
-    server.refusal = None
-    server.wait_for("session.update")
-    expect(page.locator("#problems")).to_be_empty()
-
-
 def test_the_token_is_asked_for_and_kept(server: ScriptedServer, open_page: OpenPage) -> None:
     server.token = "s3cret"
     page = open_page(server.url)

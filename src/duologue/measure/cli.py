@@ -123,6 +123,12 @@ def bench() -> None:
     default=None,
     help="Questions in all.  [default: 48, or 12 for each caller if that is more]",
 )
+@click.option(
+    "--voice",
+    "voices",
+    multiple=True,
+    help="Voice that asks, may be repeated: slt, espeak:en-us, …  [default: slt, rms, awb, kal16]",
+)
 def latency(
     model: str | None,
     url: str | None,
@@ -130,9 +136,10 @@ def latency(
     as_json: bool,
     sessions: int,
     questions: int | None,
+    voices: tuple[str, ...],
 ) -> None:
     """First-response latency: end of the last word to the first audible sample of the answer."""
-    from duologue.measure.latency import Answer, Latency
+    from duologue.measure.latency import VOICES, Answer, Latency
     from duologue.measure.latency import latency as measure
 
     many = questions or max(48, 12 * sessions)
@@ -144,7 +151,15 @@ def latency(
                 bar.update()
 
             async with _server(url, model, sessions) as where:
-                return await measure(where, sessions=sessions, questions=many, model=model, token=token, told=told)
+                return await measure(
+                    where,
+                    sessions=sessions,
+                    questions=many,
+                    voices=voices or VOICES,
+                    model=model,
+                    token=token,
+                    told=told,
+                )
 
     result = _run(run())
     if as_json:
@@ -186,6 +201,41 @@ def bargein(model: str | None, url: str | None, token: str | None, as_json: bool
     for words, spread in result.words.items():
         click.echo(f"  {words:<15} {_spread(spread)}")
     click.echo(f"  interrupted {result.trials}, obeyed {result.obeyed}")
+
+
+@bench.command()
+@click.option("--model", default="pocket", show_default=True, help="Model to measure.")
+@JSON
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Alone.")
+@click.option("--trials", type=click.IntRange(0), default=24, show_default=True, help="Rooms with interruptions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the rooms and the moments.")
+def echo(model: str, as_json: bool, minutes: float, trials: int, seed: int) -> None:
+    """Echo: the model in a simulated room, on virtual time: false stops, and whether it hears "stop"."""
+    from duologue.ears.echo import NoCanceller
+    from duologue.measure.echo import Echo
+    from duologue.measure.echo import echo as measure
+
+    async def run() -> Echo:
+        with _progress(None, "s of talk", as_json) as bar:
+            return await measure(model=model, minutes=minutes, trials=trials, seed=seed, told=bar.update)
+
+    try:
+        result = _run(run())
+    except NoCanceller as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}, its own echo cancelled")
+    for level in result.levels:
+        alone = level.alone
+        click.echo(f"  echo at {level.echo_db:g} dB, {alone.minutes:g} min, {alone.spoken_s:.0f} s of them speech")
+        click.echo(f"    false stops       {alone.false_stops}")
+        click.echo(f"    false turns       {alone.false_turns}")
+        click.echo(f"    false pauses      {alone.false_pauses}")
+        for which, stops in (("first story", level.first), ("later story", level.later)):
+            silent = _spread(stops.silent)
+            click.echo(f'    "stop", {which}  obeyed {stops.obeyed} of {stops.trials}, silent {silent}')
 
 
 @bench.command()
@@ -252,7 +302,7 @@ async def _server(url: str | None, model: str | None, sessions: int) -> AsyncIte
         yield server.url
 
 
-def _progress(many: int, what: str, as_json: bool) -> Any:
+def _progress(many: int | None, what: str, as_json: bool) -> Any:
     """A bar for people; nothing in a pipe."""
     return tqdm(total=many, unit=f" {what}", disable=as_json or not sys.stderr.isatty(), leave=False)
 

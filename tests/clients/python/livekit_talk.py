@@ -58,8 +58,8 @@ class PipeOut(io.AudioOutput):
             self._playing = asyncio.create_task(self._play())
 
     def clear_buffer(self) -> None:
+        tell(flushed=True)
         if self._given:
-            tell(flushed=True)
             self._cleared.set()
 
     async def _play(self) -> None:

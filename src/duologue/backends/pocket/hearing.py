@@ -9,7 +9,7 @@ import structlog
 
 from duologue.audio import RATE, Wave
 from duologue.backends.contract import Event, Failed, Hypothesis, Turn
-from duologue.backends.pocket.brain import Utterance
+from duologue.backends.pocket.brain import Judgement, Utterance
 from duologue.backends.pocket.parts import Mind, SessionEar, Words
 
 log = structlog.get_logger("duologue.pocket")
@@ -20,6 +20,16 @@ SAMPLES_A_TOKEN = RATE // 10
 
 class EarLost(RuntimeError):
     """The ear lost a turn; the message says why."""
+
+
+UNSURE = 0.5
+"""Below this confidence words that look unfinished may as well be whole and misheard."""
+
+
+def _complete(judgement: Judgement, words: Words) -> bool | None:
+    """The brain's judgement, as far as the ear is sure of the words."""
+    unsure = words.confidence is not None and words.confidence < UNSURE
+    return None if unsure and judgement.complete is False else judgement.complete
 
 
 class TurnHeard:
@@ -112,7 +122,7 @@ class TurnHeard:
                 words.text,
                 until=self._start + words.until,
                 final=words.final,
-                complete=judgement.complete,
+                complete=_complete(judgement, words),
                 backchannel=judgement.backchannel,
             )
         )

@@ -39,7 +39,12 @@ async function start() {
   showFloor("idle");
   const mine = { line: null, playback: null, microphone: null, conversation: null };
   call = mine;
-  mine.playback = await Playback.open({ onProgress: (progress) => showProgress(mine, progress) });
+  try {
+    mine.playback = await Playback.open({ onProgress: (progress) => showProgress(mine, progress) });
+  } catch (error) {
+    problem("start", `Sound could not be opened (${error.message}). Reload the page to try again.`);
+    return stop();
+  }
   if (call !== mine) return void mine.playback.close();
   mine.line = new Realtime({
     token: sessionStorage.getItem(TOKEN),

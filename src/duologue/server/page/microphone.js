@@ -8,13 +8,19 @@
  */
 export class Microphone {
   static async open({ onChunk, onLost }) {
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    });
     // The context keeps the device's own rate, because Firefox connects a microphone to no other; the
     // worklet resamples.
     const context = new AudioContext({ latencyHint: "interactive" });
-    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    let stream;
+    try {
+      await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+      stream = await navigator.mediaDevices.getUserMedia({
+        audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      });
+    } catch (error) {
+      await context.close();
+      throw error;
+    }
     const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     capture.port.onmessage = ({ data: { pcm, peak, time } }) => {
       onChunk({ pcm, peak, at: performance.now() - (context.currentTime - time) * 1000 });

@@ -1,7 +1,7 @@
 // Both waveforms on one time axis that scrolls past "now" at the right edge, with marks and the floor's state.
 
 const SCALE = 50; // pixels per second
-const KEPT = 60; // seconds of history
+const KEPT = 30; // seconds of history, more than the widest page shows
 const AXIS = 16; // pixels at the bottom for the time of day of the conversation
 const FLOOR = 6; // pixels between the lanes for the floor's state
 
@@ -114,6 +114,8 @@ export class Timeline {
   #drawMarks(pen, x, lane, colour) {
     const ends = { heard: [], said: [] }; // where the last label in each row of a lane ends
     pen.fillStyle = colour("mark");
+    pen.strokeStyle = colour("sheet"); // a halo, so that labels can be read over a waveform
+    pen.lineWidth = 3;
     for (const { at, lane: name, label } of this.marks) {
       const left = x(at);
       const bottom = (name === "heard" ? 0 : lane + FLOOR) + lane;
@@ -121,6 +123,7 @@ export class Timeline {
       const row = free === -1 ? ends[name].length : free;
       ends[name][row] = left + 8 + pen.measureText(label).width;
       pen.fillRect(left, bottom - lane, 1.5, lane);
+      pen.strokeText(label, left + 4, bottom - 4 - 12 * row);
       pen.fillText(label, left + 4, bottom - 4 - 12 * row);
     }
   }

@@ -22,6 +22,7 @@ from duologue.backends.pocket.brain.scene import Clauses, Effect, Pending, Reply
 from duologue.backends.pocket.brain.skills import BY_NAME, about, timers
 from duologue.backends.pocket.brain.skills.memory import note_about
 from duologue.backends.pocket.brain.slots import KINDS, Reading
+from duologue.backends.pocket.brain.two_ears import at_odds, with_free_words
 from duologue.backends.pocket.brain.understanding import Parse, index, understand
 from duologue.backends.pocket.brain.words import Words, variants
 
@@ -179,14 +180,7 @@ class Brain:
             filled = _fill(pending, utterance.text)
             if filled is not None and not (parse is not None and _rather(parse, pending)):
                 parse = filled
-        if parse is None or not utterance.open_text or not parse.slots.keys() & index().free_slots[parse.skill]:
-            return parse
-        opened = understand(utterance.open_text)
-        if opened is None or opened.skill != parse.skill or opened.slots.keys() != parse.slots.keys():
-            return parse
-        better = {slot: opened.slots[slot] for slot in index().free_slots[parse.skill] & parse.slots.keys()
-                  if parse.slots[slot] not in _WELL_KNOWN}  # fmt: skip
-        return replace(parse, slots={**parse.slots, **better})
+        return with_free_words(parse, utterance.open_text)
 
     # -- of its own accord --------------------------------------------------------------------------------
 
@@ -326,20 +320,11 @@ def _is_free(pending: Pending) -> bool:
     return any(KINDS[kind].free for _, kind in pending.wanted)
 
 
-_WELL_KNOWN: Final = frozenset(example for kind in KINDS.values() for example in kind.examples)
-
-
 def _doubtful(utterance: Utterance, parse: Parse) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
     if utterance.confidence is not None and utterance.confidence < _DOUBTFUL:
         return True
-    if not utterance.open_text:
-        return False
-    opened = understand(utterance.open_text)
-    if opened is not None and opened.skill == parse.skill:
-        return False
-    closed_words, open_words = set(utterance.text.lower().split()), set(utterance.open_text.lower().split())
-    return len(closed_words & open_words) < 0.4 * len(closed_words)
+    return at_odds(utterance.text, parse, utterance.open_text)
 
 
 def _not_understood(scene: Scene) -> Reply:

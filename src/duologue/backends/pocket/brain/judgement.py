@@ -71,9 +71,9 @@ def _complete(text: str, words: tuple[str, ...]) -> bool | None:
         return False if prefix else None
     parse = understand(text)
     if prefix:
-        # The beginning of something, to the letter. But what is roughly understood as it stands may be whole, and
-        # misheard: then nobody can tell.
-        return None if parse is not None and parse.score < _EXACT else False
+        # The beginning of something, to the letter. But what makes sense as it stands may be whole, and misheard:
+        # then nobody can tell.
+        return None if parse is not None and _sufficient(parse.skill, parse.slots) else False
     if parse is None or parse.score < _CLEAR or parse.slots.keys() & index().free_slots[parse.skill]:
         return None
     return _sufficient(parse.skill, parse.slots)

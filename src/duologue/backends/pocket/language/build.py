@@ -25,7 +25,7 @@ SENTENCES = 80_000
 BACKGROUND_WORDS = 1_000
 """So many of the commonest words of PocketSphinx's own language model."""
 
-EVERYDAY_TIMES = 100
+EVERYDAY_TIMES = 300
 """How often each line of ``everyday.txt`` counts: the grammar gives every template its due, people do not."""
 
 OPENNESS = Openness(trigram=0.1, bigram=0.1, unigram=0.05)
