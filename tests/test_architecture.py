@@ -23,7 +23,7 @@ ROOMS = [
     ["codecs"],
     ["nn", "checkpoints"],
     ["ears"],
-    ["audio", "logs", "config"],
+    ["audio", "logs", "config", "options"],
 ]
 """From the top down; rooms of one storey do not import each other."""
 

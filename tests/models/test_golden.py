@@ -11,7 +11,8 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from duologue.measure.verify import main, verify
+from duologue.measure.models import verify as main
+from duologue.measure.verify import verify
 
 from .tiny import GOLDEN
 

@@ -39,8 +39,7 @@ def open_safetensors(path: Path) -> dict[str, Stored]:
     except (SafetensorError, OSError) as error:
         # safetensors checks that the header and the file's length agree, so a cut file fails here.
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}): "
-            "it was cut short or is something else, fetch it again"
+            f"{path} is not a whole safetensors file ({error}): it was cut short or is something else, fetch it again"
         ) from error
 
     def stored(name: str) -> Stored:

@@ -96,9 +96,7 @@ class KeyTable:
         """Published names and shapes of all that is loaded; a model on the meta device will do."""
         return {name: list(view.shape) for name, view in self.published(model).items()}
 
-    def load(
-        self, model: nn.Module, tensors: Tensors, *, source: str, parts: tuple[str, ...] = ("",)
-    ) -> None:
+    def load(self, model: nn.Module, tensors: Tensors, *, source: str, parts: tuple[str, ...] = ("",)) -> None:
         """Fill the model's parameters, converted to their type and device.
 
         Raises :class:`CheckpointError` listing every tensor of ``source`` that is missing, surplus or of
@@ -119,7 +117,8 @@ class KeyTable:
         ]
         if problems:
             raise CheckpointError(
-                f"{source} does not hold this model's tensors. " + "; ".join(problems)
+                f"{source} does not hold this model's tensors. "
+                + "; ".join(problems)
                 + ". Is this the checkpoint, and the configuration, of another model?"
             )
         with torch.no_grad():

@@ -155,7 +155,8 @@ def moshi_from_transformers(tensors: Tensors, heads: int) -> dict[str, Stored]:
             steps, _, width = stored.shape
             shape = (steps * sum(part.shape[1] for part in parts), width)
             plain[found[1] + "in_proj_weight"] = Stored(
-                shape, lambda parts=parts: torch.cat([part.read() for part in parts], dim=1).flatten(0, 1)  # type: ignore[misc]
+                shape,
+                lambda parts=parts: torch.cat([part.read() for part in parts], dim=1).flatten(0, 1),  # type: ignore[misc]
             )
         elif re.fullmatch(r"depformer\.layers\.\d+\.self_attn\.[kv]_proj\.linear\.weight", name):
             continue  # read together with their query projection

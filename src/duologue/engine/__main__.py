@@ -55,11 +55,12 @@ class Line:
         return []
 
 
-def main(number: int) -> None:
-    """The process on descriptor ``number``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the server, which ends us in its time
+def main(descriptor: int) -> None:
+    """The process at its end of the line."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # these are for the server, which hangs up when it is done
     logs.configure(os.environ.get("DUOLOGUE_LOG_LEVEL", "info"))
-    line = Line(socket.socket(fileno=number))
+    line = Line(socket.socket(fileno=descriptor))
     for message in line.receive():
         assert isinstance(message, Spec), "the first message says what to load"
         serve(line, message)

@@ -10,8 +10,7 @@ without a check, an output that a check does not give, or a case that cannot be 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -108,13 +107,8 @@ def case_folders(directory: Path) -> Iterator[Path]:
         yield path.parent
 
 
-@click.command()
-@click.argument(
-    "directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def main(directories: tuple[Path, ...], as_json: bool) -> None:
-    """Run the golden cases below DIRECTORIES; exit 0 only if all hold."""
+def run(directories: Sequence[Path], as_json: bool) -> int:
+    """The cases below ``directories``, reported; the exit status."""
     folders = [folder for directory in directories for folder in case_folders(directory)]
     if not folders:
         raise click.UsageError("no case.json below " + ", ".join(map(str, directories)))
@@ -130,7 +124,7 @@ def main(directories: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps({"cases": cases, "held": held, "of": len(outcomes)}))
     else:
         click.echo(f"{held} of {len(outcomes)} cases hold")
-    sys.exit(0 if held == len(outcomes) else 1)
+    return 0 if held == len(outcomes) else 1
 
 
 def report(outcome: Outcome) -> str:
@@ -144,7 +138,3 @@ def report(outcome: Outcome) -> str:
         line = f"     {' ' if c.holds else '!'} {c.output:<28} error {c.error:.2e}  allowed {c.allowed:.2e}"
         lines.append(f"{line}  {c.note}".rstrip())
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

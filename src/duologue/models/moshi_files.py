@@ -115,3 +115,11 @@ def sampling(published: dict[str, Any]) -> tuple[Sampling, Sampling]:
         Sampling(published.get("temp_text", 0.7), published.get("top_k_text", 25)),
         Sampling(published.get("temp", 0.8), published.get("top_k", 250)),
     )
+
+
+def manifest(name: str) -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of what is loaded of the published ``moshi`` or ``personaplex``, from models without memory."""
+    config = personaplex(replace(MoshiConfig(), dep_q=MoshiConfig().n_q)) if name == "personaplex" else MoshiConfig()
+    lm = unfilled(lambda: MoshiLM(config), "meta", torch.bfloat16)
+    mimi = unfilled(lambda: Mimi(MimiConfig()), "meta", torch.float32)
+    return {"lm": system.KEYS.manifest(lm), "mimi": codec.KEYS.manifest(mimi)}
