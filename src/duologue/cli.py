@@ -12,17 +12,25 @@ import click
 from click.core import ParameterSource
 
 from duologue import __version__, config
+from duologue.options import model_options
 
 if TYPE_CHECKING:
+    from duologue.backends import ModelOptions
     from duologue.server.options import ServerOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 ELSEWHERE = {
     "ask": ("duologue.measure.cli", "Ask with WAV files, hear and read the answers."),
-    "bench": ("duologue.measure.cli", "Measure latency, interruption, understanding, footprint."),
+    "bench": ("duologue.measure.cli", "Measure latency, interruption, understanding, footprint, engines."),
+    "verify": ("duologue.measure.models", "Compare our numbers with the reference implementations'."),
+    "manifest": ("duologue.measure.models", "List the tensors that a system loads."),
+    "tiny": ("duologue.measure.models", "Write a small random checkpoint in a published layout."),
 }
 """Commands made in other rooms: the module that has each under its name, and what ``--help`` says of it."""
+
+MANY = 16
+"""Sessions where nobody says how many."""
 
 
 class Verbs(click.Group):
@@ -36,7 +44,7 @@ class Verbs(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _ = ELSEWHERE[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), cmd_name)
-        return _from_environment(command) if cmd_name == "ask" else command
+        return command if cmd_name == "bench" else _from_environment(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, command.get_short_help_str(70)) for name, command in self.commands.items()]
@@ -105,8 +113,13 @@ def serving_options(command: F) -> F:
         (
             click.option("--host", default="127.0.0.1", help="Address to listen on; others need a token."),
             click.option("--port", type=click.IntRange(0, 65535), default=8790, help="0: any free port."),
-            click.option("--model", default="pocket", help="Who answers."),
-            click.option("--sessions", type=click.IntRange(1), default=16, help="How many may talk at once."),
+            click.option(
+                "--model",
+                default="pocket",
+                help="Who answers: pocket, a directory of a published layout, or a name of the hub (owner/name).",
+            ),
+            model_options,
+            click.option("--sessions", type=click.IntRange(1), default=MANY, help="How many may talk at once."),
             click.option("--token", help="API key that clients must present; better set by DUOLOGUE_TOKEN."),
             click.option(
                 "--allow-origin",
@@ -184,7 +197,7 @@ def talk(ctx: click.Context, /, terminal: bool, url: str | None, **given: Any) -
 _from_environment(serve)
 _from_environment(talk)
 
-HERE = {"model", "token", "log_level", "log_json"}
+HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads"}
 """The options of serving that mean something in the terminal as well; ``lead_ms`` does without ``--url``."""
 
 
@@ -203,12 +216,15 @@ def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> No
     for name in sorted(name for name in meaningless if _typed(ctx, name)):
         raise click.UsageError(f"--{name.replace('_', '-')} is about serving; here nobody is served")
     logs.configure(given["log_level"], as_json=given["log_json"])
+    chosen = _model_options(given | {"sessions": 1})
     by_default = ctx.get_parameter_source("model") is ParameterSource.DEFAULT
     model = None if by_default else given["model"]  # a server knows best which is its own
 
     async def talk_on_a_line() -> None:
         device = SoundCard()  # first, for it is the likeliest to be missing
-        async with open_line(model=model, url=url, token=given["token"], lead_ms=given["lead_ms"]) as line:
+        async with open_line(
+            model=model, url=url, token=given["token"], lead_ms=given["lead_ms"], options=chosen
+        ) as line:
             await converse(line, device, sys.stdout)
 
     try:
@@ -233,10 +249,11 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
     from duologue.server.options import OptionError
 
     model: str = given.pop("model")
+    chosen = _model_options(given)
     logs.configure(given.pop("log_level"), as_json=given.pop("log_json"))
     try:
         options = _server_options(given)
-        backend = backends.load(model)
+        backend = backends.load(model, options=chosen)
     except (OptionError, backends.UnknownModel) as error:
         raise click.UsageError(str(error)) from error
 
@@ -252,6 +269,13 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
         raise click.ClickException(str(error)) from error
     except asyncio.CancelledError:  # a second signal
         raise SystemExit(1) from None
+
+
+def _model_options(given: dict[str, Any]) -> ModelOptions:
+    from duologue.backends import ModelOptions
+
+    names = ("device", "dtype", "quantize", "threads")
+    return ModelOptions(**{name: given.pop(name) for name in names}, sessions=given["sessions"])
 
 
 def _server_options(given: dict[str, Any]) -> ServerOptions:

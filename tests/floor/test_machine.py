@@ -13,7 +13,10 @@ from duologue.floor import IGNORED, TABLE, Action, Policy, Signal, State, step
 from duologue.floor.__main__ import page
 from duologue.floor.machine import CONDITIONS
 
-POLICIES = [Policy(creates, interrupts) for creates, interrupts in product((True, False), repeat=2)]
+POLICIES = [
+    Policy(creates, interrupts, word)
+    for creates, interrupts, word in product((True, False), (True, False), ("runtime", "model"))
+]
 signals = st.lists(st.sampled_from(list(Signal)), max_size=60)
 policies = st.sampled_from(POLICIES)
 
@@ -94,6 +97,13 @@ def test_nothing_speaks_unasked_when_the_client_forbids_it(policy: Policy, seque
 def test_no_interruption_where_the_client_forbids_it(sequence: list[Signal]) -> None:
     _, actions = run(Policy(interrupts=False), sequence)
     assert not {Action.PAUSE_OUTPUT, Action.INTERRUPT} & set(actions)
+
+
+@given(signals)
+def test_no_reply_is_prepared_paused_or_cut_where_the_models_word_counts(sequence: list[Signal]) -> None:
+    _, actions = run(Policy(word="model"), sequence)
+    forbidden = {Action.SPECULATE, Action.TAKE_FLOOR, Action.QUEUE_REPLY, Action.PAUSE_OUTPUT, Action.INTERRUPT}
+    assert not forbidden & set(actions)
 
 
 def test_the_documented_picture_is_the_table() -> None:

@@ -62,6 +62,7 @@ class Echo:
         self._alarms: list[tuple[float, str]] = []
         self._fault = False
         self.drained = False
+        self.lost: str | None = None
         self.received = 0
 
     @property

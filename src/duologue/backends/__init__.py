@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from duologue.backends.contract import Backend
 
-NAMES = ("pocket",)
-"""Backends that need no checkpoint."""
+NAMES = ("pocket", "echo")
+"""Models that need no checkpoint. ``echo`` says what it hears, to try a line."""
 
 
 class UnknownModel(ValueError):
     """No backend of that name; the message lists those there are."""
 
 
-def load(name: str, *, live: bool = True) -> Backend:
-    """The backend called ``name``, not yet started.
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a neural model is run."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+    quantize: str = "none"
+    threads: int = 0
+    sessions: int = 16
+    """How many there is room for; each takes its memory from the start."""
+
+
+def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -> Backend:
+    """The backend called ``name``, not yet started: ``pocket``, ``echo``, a directory of a published layout or a
+    repository of the hub (``owner/name``).
 
     ``live``: replies are made only so far ahead of being heard as a listener needs; otherwise all at once, for drivers
     that run faster than real time. Imports the backend only now: a server of one does not pay for the others.
+    Raises :class:`UnknownModel`.
     """
     if name == "pocket":
         from duologue.backends.pocket.backend import AHEAD, PocketBackend
 
         return PocketBackend(ahead_seconds=AHEAD if live else None)
-    raise UnknownModel(f"there is no model called {name!r}; this version serves: {', '.join(NAMES)}")
+    if name != "echo" and "/" not in name and not Path(name).is_dir():
+        raise UnknownModel(
+            f"there is no model called {name!r}; there are {', '.join(NAMES)}, directories of a published layout, "
+            "and repositories of the hub (owner/name)"
+        )
+    if not live:
+        raise UnknownModel(f"{name} speaks frame by frame in real time, and cannot be had any faster")
+    from duologue.backends.engine import EngineBackend
+    from duologue.engine.messages import Spec
+
+    o = options or ModelOptions()
+    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads))

@@ -22,6 +22,12 @@ The life of a spoken turn::
 A reply is ``Answers`` (if it answers a turn), ``Delta``s (and ``Call``s), then exactly one ``End`` or ``Failed``,
 unless it was cancelled: then nothing more. ``End("silent")`` before any delta means: this was not for me, I choose
 silence.
+
+A backend of the *frame* gait (its card says so) takes no turns: it hears all the time (``Sound``) and speaks when it
+likes. It *wants* the floor the moment it begins to speak, and is granted it at once, also over the person's voice;
+the reply ends when it has fallen silent. Turns are heard beside that, for their transcripts, and answered by nobody.
+Its position is time: what it said or heard cannot be taken back, so ``Cancel`` silences it until it pauses of itself
+or is asked for a reply.
 """
 
 from __future__ import annotations
@@ -55,6 +61,8 @@ class Card:
     tools: bool
     licence: str
     notes: str = ""
+    gait: Literal["turn", "frame"] = "turn"
+    """``turn``: it hears a turn, then speaks. ``frame``: it hears and speaks all the time."""
 
 
 # -- the conversation as a backend sees it ------------------------------------------------------------
@@ -129,6 +137,17 @@ class Configure:
     instructions: str
     voice: str
     speed: float
+    initiative: bool = True
+    """Whether it may begin a reply of its own accord; a backend of the frame gait keeps silent otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """All that is heard, voice or not, in order and without gaps: for backends of the frame gait only."""
+
+    start: int
+    """Position of the first sample on the heard timeline."""
+    wave: Wave
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +219,7 @@ class Close:
     """The session is over; everything it holds is freed, and nothing follows."""
 
 
-Command: TypeAlias = Configure | Hear | EndTurn | DropTurn | Respond | Commit | Cancel | Close
+Command: TypeAlias = Configure | Sound | Hear | EndTurn | DropTurn | Respond | Commit | Cancel | Close
 
 
 # -- events: backend → session ------------------------------------------------------------------------
@@ -276,7 +295,8 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Something broke inside the backend. ``epoch`` is the reply it ends, ``turn`` the turn it loses."""
+    """Something broke inside the backend. ``epoch`` is the reply it ends, ``turn`` the turn it loses; with neither the
+    session itself is lost, and nothing follows."""
 
     message: str
     epoch: Epoch | None = None
@@ -318,6 +338,10 @@ class Link(Protocol):
         """Whether any command is still being carried out (drivers faster than real time wait on this)."""
 
 
+class NoRoom(RuntimeError):
+    """No further session can be had now; the message says why."""
+
+
 class Backend(Protocol):
     """A backend serves many sessions at once, each through its own :class:`Link`."""
 
@@ -331,4 +355,7 @@ class Backend(Protocol):
         """Free everything. Links are dead afterwards."""
 
     def open(self, emit: Callable[[Event], None]) -> Link:
-        """A new session; ``emit`` is called on the event loop for each of its events."""
+        """A new session; ``emit`` is called on the event loop for each of its events.
+
+        Raises :class:`NoRoom` where the backend cannot hold another one.
+        """

@@ -26,7 +26,7 @@ def table() -> str:
         actions = ", ".join(action.value for action in row.actions) or "–"
         return f"| {row.state.value} | {row.signal.value} | {row.when} | {row.then.value} | {actions} |"
 
-    head = ["| state | signal | when the client's policy | then | what the session does |", "|---|---|---|---|---|"]
+    head = ["| state | signal | when | then | what the session does |", "|---|---|---|---|---|"]
     return "\n".join([*head, *(cells(row) for row in TABLE)])
 
 

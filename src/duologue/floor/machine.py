@@ -9,7 +9,8 @@ The table is pure. It knows no clocks, samples, sockets or models: whether a sil
 endpoint, or an overlap was only "mm-hm", is decided by whoever sends the signal. It has no memory beyond the
 state: what must be remembered (which turn, which reply) belongs to the session that carries out the actions.
 
-Some rows depend on what the client allows (:class:`Policy`). Such a row names its condition in ``when``, and
+Some rows depend on whose word counts, the runtime's or the model's, and on what the client allows
+(:class:`Policy`). Such a row names its condition in ``when``, and
 for every policy exactly one row applies to a (state, signal) pair, or the pair is in :data:`IGNORED`.
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+from typing import Literal
 
 
 class State(Enum):
@@ -35,7 +37,8 @@ class State(Enum):
     CONTESTED = "contested"
     """Somebody is heard over the reply. Output is paused until it is clear what the overlap was."""
     OVERLAPPED = "overlapped"
-    """Both speak and both go on, because the client allows no interruption or asked for a reply meanwhile."""
+    """Both speak and both go on: the client allows no interruption, or asked for a reply meanwhile, or overlap is the
+    model's own business."""
 
 
 class Signal(Enum):
@@ -61,8 +64,8 @@ class Action(Enum):
     """What the session does about it, in the order listed in the row."""
 
     OPEN_TURN = "open a turn"  # begin to hear a turn, pre-roll included
-    ANNOUNCE_START = "announce speech"  # speech_started: stock clients flush their playback on it
-    ANNOUNCE_STOP = "announce silence"  # speech_stopped
+    ANNOUNCE_START = "announce speech"  # speech_started, once: stock clients flush their playback on it
+    ANNOUNCE_STOP = "announce silence"  # speech_stopped, if the start was announced
     COMMIT_TURN = "commit the turn"  # the turn becomes an item of the conversation
     DROP_TURN = "drop the turn"  # it was nothing: no item, no trace
     SPECULATE = "speculate"  # prepare a reply, hold it, no side effects
@@ -86,12 +89,15 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the client allows (``turn_detection`` of its session)."""
+    """Whose word counts, and what the client allows (``turn_detection`` of its session)."""
 
     creates: bool = True
     """``create_response``: an endpoint is answered without being asked."""
     interrupts: bool = True
     """``interrupt_response``: the person may cut a reply short."""
+    word: Literal["runtime", "model"] = "runtime"
+    """``model``: it hears all the time and speaks, falls silent or talks on as it likes; turns are then only noted, and
+    what the client allows is the backend's to keep (it does not speak unasked where it may not)."""
 
 
 When = Callable[[Policy], bool]
@@ -112,10 +118,12 @@ class Row:
 CONDITIONS: Mapping[str, When] = MappingProxyType(
     {
         "": lambda policy: True,
-        "creates": lambda policy: policy.creates,
-        "creates not": lambda policy: not policy.creates,
-        "interrupts": lambda policy: policy.interrupts,
-        "interrupts not": lambda policy: not policy.interrupts,
+        "creates": lambda policy: policy.creates and policy.word == "runtime",
+        "creates not": lambda policy: not policy.creates or policy.word == "model",
+        "interrupts": lambda policy: policy.interrupts and policy.word == "runtime",
+        "interrupts not": lambda policy: not policy.interrupts and policy.word == "runtime",
+        "runtime": lambda policy: policy.word == "runtime",
+        "model": lambda policy: policy.word == "model",
     }
 )
 
@@ -138,7 +146,8 @@ def _table() -> tuple[Row, ...]:
         Row(s.HEARING, g.CREATE, s.OVERLAPPED, (a.BEGIN_REPLY,)),
         Row(s.HEARING, g.COMMIT, s.IDLE, end),
         Row(s.HEARING, g.CLEAR, s.IDLE, (a.DROP_TURN,)),
-        Row(s.HEARING, g.WANTS, s.HEARING, (a.DEFER,)),
+        Row(s.HEARING, g.WANTS, s.HEARING, (a.DEFER,), "runtime"),
+        Row(s.HEARING, g.WANTS, s.OVERLAPPED, (a.GRANT,), "model"),
         # The person paused: a breath, or the end?
         Row(s.SPECULATING, g.ONSET, s.HEARING, (a.RETRACT,)),
         Row(s.SPECULATING, g.ENDPOINT, s.REPLYING, (*end, a.TAKE_FLOOR), "creates"),
@@ -146,10 +155,12 @@ def _table() -> tuple[Row, ...]:
         Row(s.SPECULATING, g.CREATE, s.OVERLAPPED, (a.RETRACT, a.BEGIN_REPLY)),
         Row(s.SPECULATING, g.COMMIT, s.IDLE, (a.RETRACT, *end)),
         Row(s.SPECULATING, g.CLEAR, s.IDLE, (a.RETRACT, a.DROP_TURN)),
-        Row(s.SPECULATING, g.WANTS, s.SPECULATING, (a.DEFER,)),
+        Row(s.SPECULATING, g.WANTS, s.SPECULATING, (a.DEFER,), "runtime"),
+        Row(s.SPECULATING, g.WANTS, s.OVERLAPPED, (a.GRANT,), "model"),
         # The reply has the floor.
         Row(s.REPLYING, g.ONSET, s.CONTESTED, (a.OPEN_TURN, a.PAUSE_OUTPUT), "interrupts"),
         Row(s.REPLYING, g.ONSET, s.OVERLAPPED, hear, "interrupts not"),
+        Row(s.REPLYING, g.ONSET, s.OVERLAPPED, (a.OPEN_TURN,), "model"),
         Row(s.REPLYING, g.SPOKEN, s.IDLE, (a.FINISH,)),
         Row(s.REPLYING, g.DECLINED, s.IDLE, (a.LEAVE_ALONE,)),
         Row(s.REPLYING, g.FAILED, s.IDLE, (a.FAIL,)),
@@ -170,13 +181,14 @@ def _table() -> tuple[Row, ...]:
         Row(s.CONTESTED, g.COMMIT, s.REPLYING, (a.ANNOUNCE_START, *end, a.RESUME_OUTPUT)),
         Row(s.CONTESTED, g.CLEAR, s.REPLYING, (a.DROP_TURN, a.RESUME_OUTPUT)),
         Row(s.CONTESTED, g.WANTS, s.CONTESTED, (a.DEFER,)),
-        # Both speak and both go on.
+        # Both speak and both go on. (With a model whose word counts the person's speech is announced when it falls
+        # silent: that it was interrupted is for it to say.)
         Row(s.OVERLAPPED, g.ENDPOINT, s.REPLYING, (*end, a.QUEUE_REPLY), "creates"),
         Row(s.OVERLAPPED, g.ENDPOINT, s.REPLYING, end, "creates not"),
-        Row(s.OVERLAPPED, g.SPOKEN, s.HEARING, (a.FINISH,)),
-        Row(s.OVERLAPPED, g.DECLINED, s.HEARING, (a.LEAVE_ALONE,)),
-        Row(s.OVERLAPPED, g.FAILED, s.HEARING, (a.FAIL,)),
-        Row(s.OVERLAPPED, g.CANCEL, s.HEARING, (a.STOP_REPLY,)),
+        Row(s.OVERLAPPED, g.SPOKEN, s.HEARING, (a.FINISH, a.ANNOUNCE_START)),
+        Row(s.OVERLAPPED, g.DECLINED, s.HEARING, (a.LEAVE_ALONE, a.ANNOUNCE_START)),
+        Row(s.OVERLAPPED, g.FAILED, s.HEARING, (a.FAIL, a.ANNOUNCE_START)),
+        Row(s.OVERLAPPED, g.CANCEL, s.HEARING, (a.STOP_REPLY, a.ANNOUNCE_START)),
         Row(s.OVERLAPPED, g.CREATE, s.OVERLAPPED, (a.REPLACE_REPLY,)),
         Row(s.OVERLAPPED, g.COMMIT, s.REPLYING, end),
         Row(s.OVERLAPPED, g.CLEAR, s.REPLYING, (a.DROP_TURN,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from duologue.backends import load
+from duologue.backends import ModelOptions, load
 from duologue.measure.lines import Line, LineError, dial
 
 
@@ -17,10 +17,11 @@ async def open_line(
     token: str | None = None,
     fast: bool = False,
     lead_ms: int | None = 160,
+    options: ModelOptions | None = None,
 ) -> AsyncIterator[Line]:
     """A line to the server at ``url``, else to a new session in this process on ``model`` (``pocket`` by default).
 
-    ``fast`` (virtual time) and ``lead_ms`` are about a session in this process. Raises
+    ``fast`` (virtual time), ``lead_ms`` and ``options`` are about a session in this process. Raises
     :class:`~duologue.measure.lines.LineError` where the server refuses or the model cannot start,
     :class:`~duologue.backends.UnknownModel` where there is no such model.
     """
@@ -28,7 +29,7 @@ async def open_line(
         async with dial(url, model=model, token=token) as line:
             yield line
         return
-    backend = load(model or "pocket", live=not fast)
+    backend = load(model or "pocket", live=not fast, options=options or ModelOptions(sessions=1))
     # A server's guest needs no ears of its own.
     from duologue.measure.inprocess import in_process
     from duologue.session.options import SessionOptions

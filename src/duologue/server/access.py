@@ -9,13 +9,13 @@ Three questions, in this order, to every request and WebSocket handshake:
   the operator named may; programs other than browsers send none, and may.
 * **Token**: on every route but the page, its files and ``/healthz``. It is an API key, so it is read where
   OpenAI's clients put it: the ``Authorization`` header, or a WebSocket subprotocol. Not in the URL, where
-  logs and histories would keep it.
+  logs and histories would keep it, except at ``/api/chat``: Moshi's clients send nothing but a URL.
 """
 
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -27,6 +27,9 @@ from duologue.server.options import ServerOptions, is_loopback
 
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 """A browser cannot set a WebSocket's headers: OpenAI's clients offer the key as a subprotocol instead."""
+
+CHAT = "/api/chat"
+"""Where Moshi's own protocol is spoken."""
 
 _OPEN = ("/", "/healthz", "/favicon.ico")
 _OPEN_FOLDER = "/static/"
@@ -96,6 +99,8 @@ class Access:
         for protocol in scope.get("subprotocols", ()):
             if protocol.startswith(KEY_SUBPROTOCOL):
                 offered.append(protocol.removeprefix(KEY_SUBPROTOCOL))
+        if scope["path"] == CHAT:
+            offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
         # As bytes: compare_digest takes text only if it is ASCII.
         return any(hmac.compare_digest(key.encode(), self._token) for key in offered)
 

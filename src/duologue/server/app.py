@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.applications import Starlette
@@ -22,10 +22,13 @@ from structlog.contextvars import bound_contextvars
 
 from duologue.backends.contract import Card
 from duologue.server import errors, websocket
-from duologue.server.access import Access, CrossOrigin, Gate
+from duologue.server.access import CHAT, Access, CrossOrigin, Gate
 from duologue.server.house import Full, House
 from duologue.server.metrics import Metrics
 from duologue.server.options import ServerOptions
+
+if TYPE_CHECKING:
+    from duologue.server.chat import Seats
 
 PAGE = Path(__file__).parent / "page"
 
@@ -56,12 +59,20 @@ _HEADERS = {
 log = structlog.get_logger("duologue.server")
 
 
-def build(options: ServerOptions, card: Card, house: House, metrics: Metrics, opener: OpenSession) -> Starlette:
-    """The application of one server that serves one backend."""
+def build(
+    options: ServerOptions,
+    card: Card,
+    house: House,
+    metrics: Metrics,
+    opener: OpenSession,
+    seats: Seats | None = None,
+) -> Starlette:
+    """The application of one server that serves one backend; with ``seats``, in Moshi's protocol too."""
     access = Access(options)
     models = Models(card)
     routes = [
         WebSocketRoute("/v1/realtime", _realtime(house, metrics, opener)),
+        *([] if seats is None else [_chat_route(house, metrics, seats)]),
         WebSocketRoute("/{path:path}", _no_such_socket),
         Route("/v1/realtime", _upgrade_required),
         Route("/v1/realtime/calls", _no_webrtc, methods=["POST"]),
@@ -101,6 +112,12 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+def _chat_route(house: House, metrics: Metrics, seats: Seats) -> WebSocketRoute:
+    from duologue.server import chat  # with its Opus library, which comes with the models
+
+    return WebSocketRoute(CHAT, chat.endpoint(house, metrics, seats))
 
 
 def _realtime(house: House, metrics: Metrics, opener: OpenSession) -> Callable[[WebSocket], Awaitable[None]]:

@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 
 from duologue.backends.contract import Backend
+from duologue.backends.engine import EngineBackend
 from duologue.server import wire
 from duologue.server.app import OpenSession, build
 from duologue.server.house import House
@@ -60,7 +61,8 @@ async def serving(options: ServerOptions, backend: Backend, opener: Opener) -> A
         try:
             house = House(options.sessions)
             metrics = Metrics(backend.card.name)
-            app = build(options, backend.card, house, metrics, opener(options, backend, metrics))
+            seats = backend if isinstance(backend, EngineBackend) else None
+            app = build(options, backend.card, house, metrics, opener(options, backend, metrics), seats)
             server = _Server(
                 uvicorn.Config(
                     app,

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from duologue.backends.contract import NoRoom
 from duologue.server import errors
 
 BACKLOG_PAUSES = 4 * 2**20
@@ -43,6 +44,9 @@ class Driven(Protocol):
     @property
     def busy(self) -> bool: ...
 
+    @property
+    def lost(self) -> str | None: ...
+
     def receive(self, frame: str | bytes) -> None: ...
 
     def poll(self) -> float | None: ...
@@ -61,6 +65,8 @@ class Ending(Enum):
     SLOW = ("slow", 1008, "too much was left unread")
     DRAINED = ("drained", 1001, "the server is shutting down")
     FAILED = ("failed", 1011, "the session failed")
+    LOST = ("lost", 1011, "the model lost the session")
+    REFUSED = ("refused", 1013, "the model has no room")
 
     @property
     def label(self) -> str:
@@ -119,6 +125,9 @@ class Line:
                 return await self._drive(session)
             finally:
                 session.close()
+        except NoRoom as full:
+            self._queue([errors.event(str(full), "no_room")])
+            return Ending.REFUSED
         except Exception:  # whatever it is, it is this session's alone
             log.exception("session failed")
             return Ending.FAILED
@@ -157,6 +166,8 @@ class Line:
             due = session.poll()
             if not self._queue(session.outgoing()):
                 return Ending.SLOW
+            if session.lost is not None:
+                return Ending.LOST
             if self._cut or (told and not session.busy):
                 return Ending.DRAINED
             wait = None if due is None else max(0.0, due - time.monotonic())

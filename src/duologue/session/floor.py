@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from duologue.floor import Action, Policy, Signal, State, step
 
@@ -18,6 +19,11 @@ class Floor:
         self._actions: dict[Action, Callable[[], None]] = {}
         self._signals: deque[Signal] = deque()
         self._stepping = False
+
+    @property
+    def word(self) -> Literal["runtime", "model"]:
+        """Whose word counts."""
+        return self._policy().word
 
     def carry_out(self, actions: Mapping[Action, Callable[[], None]]) -> None:
         """Who does what. Every action must be given before the first signal."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import count
 
 from duologue.audio import Wave, milliseconds, samples, seconds
-from duologue.backends.contract import DropTurn, EndTurn, Hear, Hypothesis, Link, Turn
+from duologue.backends.contract import DropTurn, EndTurn, Hear, Hypothesis, Link, Sound, Turn
 from duologue.ears.voice import Onset, Pause
 from duologue.floor import Action, Signal, State
 from duologue.protocol.realtime import RealtimeConnection
@@ -35,12 +35,21 @@ class Listening:
     """Turns, from onset to transcript."""
 
     def __init__(
-        self, connection: RealtimeConnection, link: Link, floor: Floor, observer: Observer, now: float
+        self,
+        connection: RealtimeConnection,
+        link: Link,
+        floor: Floor,
+        observer: Observer,
+        now: float,
+        *,
+        continuous: bool = False,
     ) -> None:
+        """``continuous``: the backend hears everything, not only turns."""
         self._connection = connection
         self._link = link
         self._floor = floor
         self._observer = observer
+        self._continuous = continuous
         self.heard = HeardTimeline(now)
         self.turn: PersonTurn | None = None
         """The open turn."""
@@ -75,6 +84,8 @@ class Listening:
     def hear(self, wave: Wave, now: float) -> None:
         """The next of the person's sound, any length."""
         self._observer.heard(len(wave))
+        if self._continuous:
+            self._link.send(Sound(self.heard.position, wave))
         for start in range(0, len(wave), STEP):
             self._hear_step(wave[start : start + STEP], now)
 
@@ -134,11 +145,13 @@ class Listening:
 
     def _announce_start(self) -> None:
         assert self.turn is not None
-        self.turn.item_id = self._connection.speech_started(milliseconds(self.turn.start))
+        if not self.turn.item_id:
+            self.turn.item_id = self._connection.speech_started(milliseconds(self.turn.start))
 
     def _announce_stop(self) -> None:
         assert self.turn is not None
-        self._connection.speech_stopped(self.turn.item_id, milliseconds(self.turn.last_voice))
+        if self.turn.item_id:
+            self._connection.speech_stopped(self.turn.item_id, milliseconds(self.turn.last_voice))
 
     def _commit_turn(self) -> None:
         turn = self.turn

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from duologue.audio import milliseconds
 from duologue.backends.contract import (
@@ -71,13 +71,18 @@ class Session:
         self._now = clock
         self._wake = wake
         self._closed = False
+        self._word: Literal["runtime", "model"] = "model" if backend.card.gait == "frame" else "runtime"
+        self.lost: str | None = None
+        """Why the session cannot go on, once it cannot. The driver then sends what is outgoing, and hangs up."""
         observer = observer or Unobserved()
         self._connection = RealtimeConnection(
             model=backend.card.name, voices=backend.card.voices, initial=initial
         )
         self._link = backend.open(self._on_event)
         self._floor = Floor(self._policy, self._floor_changed)
-        self._listening = Listening(self._connection, self._link, self._floor, observer, clock())
+        self._listening = Listening(
+            self._connection, self._link, self._floor, observer, clock(), continuous=self._word == "model"
+        )
         self._speaking = Speaking(
             self._connection,
             self._link,
@@ -122,6 +127,8 @@ class Session:
     def drain(self) -> None:
         """Begin no new replies; the running one ends as it would."""
         self._speaking.draining = True
+        if not self._closed:
+            self._configure()
 
     def close(self) -> None:
         """The client is gone. Everything is freed; late backend events are dropped."""
@@ -134,10 +141,11 @@ class Session:
     def _policy(self) -> Policy:
         detection = self._connection.settings.turn_detection
         if detection is None:
-            return Policy(creates=False, interrupts=False)
+            return Policy(creates=False, interrupts=False, word=self._word)
         return Policy(
             creates=detection.create_response and not self._speaking.draining,
             interrupts=detection.interrupt_response,
+            word=self._word,
         )
 
     def _floor_changed(self, state: State) -> None:
@@ -174,7 +182,8 @@ class Session:
 
     def _configure(self) -> None:
         settings = self._connection.settings
-        self._link.send(Configure(settings.instructions, settings.voice, settings.speed))
+        initiative = self._policy().creates
+        self._link.send(Configure(settings.instructions, settings.voice, settings.speed, initiative))
 
     def _on_event(self, event: Event) -> None:
         if self._closed:
@@ -185,10 +194,18 @@ class Session:
                 self._speaking.check_words()
             case Wants() | Withdrawn():
                 self._speaking.wish(event)
-            case Failed(epoch=None):
-                if event.turn is not None:
-                    self._listening.lose(event.turn, event.message)
+            case Failed(epoch=None, turn=None):
+                self._lose(event.message)
+            case Failed(epoch=None, turn=int(turn)):
+                self._listening.lose(turn, event.message)
             case Answers() | Delta() | Call() | End() | Failed():
                 self._speaking.take(event)
         self._settle()
+        self._wake()
+
+    def _lose(self, message: str) -> None:
+        """The backend lost the session: the client is told, and nothing else can happen."""
+        self.lost = message
+        self._connection.refuse("session_lost", message, type="server_error")
+        self.close()
         self._wake()

@@ -39,6 +39,8 @@ from duologue.session.turn import PersonTurn
 GAP = 0.6
 """Seconds of quiet before the backend may speak first."""
 
+_REPLYING = (State.REPLYING, State.CONTESTED, State.OVERLAPPED)
+
 
 class Speaking:
     """Replies, from the asking to the last paced sample."""
@@ -140,6 +142,8 @@ class Speaking:
 
     def _grant(self) -> None:
         self._reply = self._respond(token=next(iter(self._wishes)))
+        if self._floor.word == "model":
+            self._reply.turn = self._listening.unanswered  # nobody was asked to answer it, and yet it is one
         self._release(self._reply)
 
     def _nudge(self) -> None:
@@ -320,6 +324,8 @@ class Speaking:
         """The backend would like to speak first, or no longer."""
         if isinstance(event, Wants):
             self._wishes[event.token] = event.reason
+            if self._floor.word == "model":  # it does not ask, it speaks
+                self._floor.signal(Signal.WANTS)
         else:
             self._wishes.pop(event.token, None)
 
@@ -340,6 +346,8 @@ class Speaking:
         for epoch, reply in list(self._aside.items()):
             if self._pump_aside(reply, now):
                 del self._aside[epoch]
+        if self._wishes and self._floor.word == "model" and self._floor.state not in _REPLYING:
+            self._floor.signal(Signal.WANTS)
         if self._floor.state is not State.IDLE:
             return
         if self._queued:

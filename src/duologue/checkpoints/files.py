@@ -1,0 +1,64 @@
+"""Named tensors in files, read when they are wanted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be used; the message names what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor that has not been read yet."""
+
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
+
+
+Tensors: TypeAlias = Mapping[str, Stored]
+
+
+def open_safetensors(path: Path) -> dict[str, Stored]:
+    """All tensors of a safetensors file; only its header is read now.
+
+    Raises :class:`CheckpointError` where the file is missing, cut short or no safetensors file.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist")
+    try:
+        file: Any = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        # safetensors checks that the header and the file's length agree, so a cut file fails here.
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}): it was cut short or is something else, fetch it again"
+        ) from error
+
+    def stored(name: str) -> Stored:
+        return Stored(tuple(file.get_slice(name).get_shape()), lambda: cast(Tensor, file.get_tensor(name)))
+
+    return {name: stored(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+
+
+def below(tensors: Tensors, prefix: str) -> dict[str, Stored]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): stored for name, stored in tensors.items() if name.startswith(prefix)}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; :class:`CheckpointError` where it is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds {type(value).__name__}, not a JSON object")
+    return value

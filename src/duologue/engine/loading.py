@@ -1,0 +1,99 @@
+"""Models by name or directory, on the device and in the precision that is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from duologue.audio import RATE
+from duologue.checkpoints.files import CheckpointError
+from duologue.checkpoints.hub import find
+from duologue.engine.echo import Echo
+from duologue.engine.fit import free_bytes
+from duologue.models.contract import FrameModel, Prompted
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class CannotLoad(RuntimeError):
+    """The model cannot be had as asked; the message names the cause and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model and what there is to say about it."""
+
+    model: FrameModel[Any]
+    title: str
+    languages: tuple[str, ...]
+    licence: str
+    device: torch.device
+    dtype: str
+    context: int
+    """Steps after which a session costs no more than before."""
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        return self.model.voices if isinstance(self.model, Prompted) else ()
+
+
+def choose_device(wanted: str) -> torch.device:
+    """``auto`` is a GPU where there is one. Raises :class:`CannotLoad`."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise CannotLoad(f"{wanted!r} is no device; give cpu, cuda or cuda:1") from error
+    if device.type not in ("cpu", "cuda"):
+        raise CannotLoad(f"models run on cpu and cuda, not on {wanted!r}")
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise CannotLoad(f"there is no device {wanted} here (or this torch cannot use it); give --device cpu")
+    return device
+
+
+def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """``auto`` is bfloat16, as the checkpoints are, where the device computes in it, else float32."""
+    if wanted == "auto":
+        quick = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if quick else torch.float32
+    if wanted not in DTYPES:
+        raise CannotLoad(f"the precisions are {', '.join(DTYPES)} and auto, not {wanted!r}")
+    return DTYPES[wanted]
+
+
+def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none") -> Loaded:
+    """``echo``, a directory of a published layout, or a repository of the hub.
+
+    Raises :class:`CannotLoad`.
+    """
+    chosen = choose_device(device)
+    if name == "echo":
+        return Loaded(Echo(), "an echo", ("any",), "Apache-2.0", chosen, "float32", 0)
+    precision = choose_dtype(dtype, chosen)
+    try:
+        directory = find(name, memory=free_bytes(chosen))
+        return _moshi(name, directory, chosen, precision, quantize)
+    except CheckpointError as error:
+        raise CannotLoad(str(error)) from error
+
+
+def _moshi(name: str, directory: Path, device: torch.device, dtype: torch.dtype, quantize: str) -> Loaded:
+    from duologue.models.moshi_files import load_moshi
+
+    model = load_moshi(directory, device=device, dtype=dtype)
+    if model.rate != RATE:
+        raise CannotLoad(f"{directory}: a codec of {model.rate} Hz; conversations are held at {RATE} Hz")
+    personaplex = isinstance(model, Prompted)
+    return Loaded(
+        model,
+        title=f"{'PersonaPlex' if personaplex else 'Moshi'} ({Path(name).name})",
+        languages=("en",),
+        licence="NVIDIA Open Model License" if personaplex else "CC-BY-4.0",
+        device=device,
+        dtype=str(dtype).removeprefix("torch."),
+        context=model.dialogue.lm.config.context,
+    )

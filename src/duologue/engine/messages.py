@@ -1,0 +1,181 @@
+"""What the server's process and the engine's say to each other.
+
+Both ends are this very program on this very machine, so messages are pickled dataclasses, several at a time, each
+bundle behind its length in four bytes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from duologue.audio import Wave
+
+Seat: TypeAlias = int
+"""One session, or one dialogue of it where it begins anew. Never used again in an engine's life."""
+
+_LENGTH = struct.Struct("<I")
+
+
+# -- to the engine ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to load and how. The first message."""
+
+    model: str
+    """``echo``, or a directory of a published layout."""
+    rows: int
+    """How many sessions there is room for."""
+    device: str = "auto"
+    dtype: str = "auto"
+    quantize: str = "none"
+    threads: int = 0
+    """Threads of a CPU; 0: as many as torch likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A new seat. :class:`Joined` answers once it may speak, or :class:`Lost`."""
+
+    seat: Seat
+    seed: int
+    manner: Literal["live", "kyutai"] = "live"
+    """``live``: its clock runs from now on, silence stands in where nothing arrives. ``kyutai``: it stands still
+    then, and begins with the quirks of Kyutai's own server."""
+    hushed: bool = False
+    voice: str = ""
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What a seat hears next, any length, at the model's rate."""
+
+    seat: Seat
+    wave: Wave
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """From the next step on a seat says silence (``on``), or what it likes."""
+
+    seat: Seat
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A seat is free again."""
+
+    seat: Seat
+
+
+Command: TypeAlias = Spec | Join | Sound | Hush | Leave
+
+
+# -- from the engine --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded and its cost is known. The first message, or :class:`Broken`."""
+
+    title: str
+    rate: int
+    frame: int
+    languages: tuple[str, ...]
+    voices: tuple[str, ...]
+    prompted: bool
+    """Whether instructions and voice make a difference."""
+    licence: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The model cannot be served; trying again would not help. The last message."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The engine lives, every second, and how it does."""
+
+    room: int
+    """How many sessions it can keep in real time."""
+    seated: int
+    tick_ms: float
+    """Median time of a tick in this second; 0 where there was none."""
+    worst_ms: float
+    beats: int
+    """Ticks in the time of a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The seat is taken and primed: what it hears from now on counts."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One frame of what a seat says."""
+
+    seat: Seat
+    wave: Wave
+    text: str
+    inclined: bool
+    """As :attr:`duologue.models.contract.Frames.inclined`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """So many samples of what a seat should have heard came too late, and it never will."""
+
+    seat: Seat
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The seat is no more; the message says why."""
+
+    seat: Seat
+    message: str
+
+
+Event: TypeAlias = Ready | Broken | Pulse | Joined | Said | Dropped | Lost
+Message: TypeAlias = Command | Event
+
+
+def packed(messages: Sequence[Message]) -> bytes:
+    """A bundle for the wire."""
+    body = pickle.dumps(list(messages), protocol=5)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unpacker:
+    """Bundles from the wire, cut anywhere."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def push(self, data: bytes) -> Iterator[Message]:
+        """The messages that are whole with ``data``."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            bundle: list[Message] = pickle.loads(bytes(self._buffer[_LENGTH.size : end]))
+            del self._buffer[:end]
+            yield from bundle

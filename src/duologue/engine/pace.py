@@ -1,0 +1,91 @@
+"""What a step costs, and what follows: how often the engine ticks, and how many people it takes.
+
+A model must make a step for every seat in the time of a frame (80 ms with Moshi). Where a step is much quicker, the
+time of a frame is divided into 2, 4 or 8 *beats*, and the engine ticks at each for the seats whose frames are complete
+by then: nobody waits long for a tick. Where a step takes most of a frame's time there is one beat, and everybody is in
+it. A session that would make the step of all too long to keep up is not let in.
+
+Costs are measured twice: by the number of rows when the engine starts, with rows as costly as a long conversation
+makes them; and from then on as one *load*, how much longer the steps of late took than they should (others may use
+this machine).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+
+HEADROOM = 0.85
+"""The part of a frame's time that a step of everybody may take."""
+
+BUSY = 0.5
+"""The part of a frame's time that steps may take together where the engine ticks more than once in it."""
+
+MOST_BEATS = 8
+
+LATELY = 64
+"""Steps that the load is taken from: the slowest fifth of them counts for nothing, hiccups are not load."""
+
+
+class Pace:
+    """The cost of steps by the number of rows."""
+
+    def __init__(self, period: float) -> None:
+        """``period``: seconds a frame."""
+        self.period = period
+        self._cost: list[tuple[int, float]] = []
+        self._lately: deque[float] = deque(maxlen=LATELY)
+
+    def measured(self, rows: int, seconds: float) -> None:
+        """On an idle machine a step of so many rows takes so long."""
+        self._cost = sorted({**dict(self._cost), rows: seconds}.items())
+
+    def observe(self, rows: int, seconds: float) -> None:
+        """A step of so many rows took so long."""
+        expected = self._measured(rows)
+        if expected > 0:
+            self._lately.append(seconds / expected)
+
+    def rest(self) -> None:
+        """Nobody is here: what others did to this machine is forgotten."""
+        self._lately.clear()
+
+    @property
+    def load(self) -> float:
+        """How much longer steps take than on an idle machine, at least 1."""
+        if not self._lately:
+            return 1.0
+        return max(1.0, sorted(self._lately)[(len(self._lately) - 1) * 4 // 5])
+
+    def cost(self, rows: int) -> float:
+        """Seconds that a step of so many rows is expected to take (0 while nothing is known)."""
+        return self._measured(rows) * self.load
+
+    def _measured(self, rows: int) -> float:
+        known = self._cost
+        if not known:
+            return 0.0
+        at = bisect_left(known, (rows,))
+        if at < len(known) and known[at][0] == rows:
+            return known[at][1]
+        if at == 0:
+            return known[0][1]
+        if at == len(known):
+            many, high = known[-1]
+            return high * rows / many
+        (few, low), (many, high) = known[at - 1], known[at]
+        return low + (high - low) * (rows - few) / (many - few)
+
+    def room(self, rows: int) -> int:
+        """How many of ``rows`` sessions can be kept in real time."""
+        load = self.load
+        while rows and self._measured(rows) * load > HEADROOM * self.period:
+            rows -= 1
+        return rows
+
+    def beats(self, seats: int) -> int:
+        """How many times in a frame the engine ticks for so many seats: 1, 2, 4 or 8."""
+        load, beats = self.load, MOST_BEATS
+        while beats > 1 and beats * self._measured(max(1, -(-seats // beats))) * load > BUSY * self.period:
+            beats //= 2
+        return beats

@@ -1,0 +1,334 @@
+"""The loop of the engine: at every tick, one step for the seats whose frames have arrived.
+
+    gather     the frames that are complete; whoever has none is left out, and holds nobody up
+    step       one batched forward over their rows
+    catch up   a second one for those who have still a frame waiting, if it ends before the next tick
+    prime      a piece of a persona, likewise
+    hand out   what was said
+
+A *row* of the model's state belongs to a seat from :class:`~duologue.engine.messages.Join` to
+:class:`~duologue.engine.messages.Leave`, and is cleared before it is leased again. Where a step fails, the seats in it
+are lost and their rows cleared; the others go on.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+
+from duologue.engine.inlet import Beat, Inlet
+from duologue.engine.messages import (
+    Command,
+    Dropped,
+    Event,
+    Hush,
+    Join,
+    Joined,
+    Leave,
+    Lost,
+    Pulse,
+    Said,
+    Seat,
+    Sound,
+)
+from duologue.engine.pace import Pace
+from duologue.engine.spelling import Spelling
+from duologue.models.contract import FrameModel, Prompted
+from duologue.nn.rows import Rows, State
+
+BACKLOG = {"live": 4, "kyutai": 25}
+"""Frames that may wait: a third of a second; and two seconds where a clock that stands still must be caught up."""
+
+STARVED = 1.0
+"""Seconds after which a persona gets its next piece although there is no time for it."""
+
+PATIENCE = (3, 30.0)
+"""So many failed steps in so many seconds are no accidents any more: the process ends, and is started anew."""
+
+S = TypeVar("S", bound=State)
+
+log = structlog.get_logger("duologue.engine")
+
+
+class Hopeless(RuntimeError):
+    """Steps fail again and again: only a new process may help."""
+
+
+class Spoken(NamedTuple):
+    """What a step said, on the host, in the order of its batch."""
+
+    wave: NDArray[np.float32]
+    """[N, frame]."""
+    pieces: list[str | None]
+    ready: tuple[bool, ...]
+    inclined: tuple[bool, ...]
+
+
+@dataclass(slots=True)
+class Guest:
+    """Who has a row."""
+
+    seat: Seat
+    row: int
+    manner: str
+    inlet: Inlet
+    hushed: bool
+    spelling: Spelling = field(default_factory=Spelling)
+    priming: Iterator[None] | None = None
+    """The rest of its persona; until it is through, nothing is heard."""
+    steps: int = 0
+
+
+class Engine(Generic[S]):
+    """One model, many seats. All times are of ``clock``, in seconds."""
+
+    def __init__(
+        self,
+        model: FrameModel[S],
+        rows: int,
+        emit: Callable[[Sequence[Event]], None],
+        *,
+        device: torch.device | str = "cpu",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``emit`` is given the events of a tick at once."""
+        self._model = model
+        self._rows = rows
+        self._emit = emit
+        self._device = torch.device(device)
+        self._now = clock
+        self._state = model.state(rows)
+        self._free = list(range(rows))
+        self._guests: dict[Seat, Guest] = {}
+        self.pace = Pace(model.frame / model.rate)
+        self._zero = clock()
+        self._beats = 1
+        self._out: list[Event] = []
+        self._failures: list[float] = []
+        self._primed_at = clock()
+        self._ticks: list[float] = []
+
+    # -- what a step costs --------------------------------------------------------------------------------
+
+    def measure(self, context: int, repeats: int = 5) -> None:
+        """Take the cost of steps of 1, 2, 4 … rows that have run for ``context`` steps. Nobody may be seated."""
+        sizes = sorted({*(2**k for k in range(self._rows.bit_length()) if 2**k <= self._rows), self._rows})
+        for size in sizes:
+            rows = Rows.of(range(size), self._device)
+            self._model.reset(self._state, rows, [0] * size)
+            wave = torch.zeros(size, self._model.frame)
+            took = []
+            for attempt in range(repeats + 2):
+                self._model.age(self._state, rows, context)
+                began = self._now()
+                self._step_model(rows, wave)
+                if attempt >= 2:  # the first ones also warm up
+                    took.append(self._now() - began)
+            self.pace.measured(size, sorted(took)[len(took) // 2])
+            if self.pace.cost(size) > self.pace.period:
+                break  # more will not be seated anyway
+        self._state.reset(Rows.of(range(self._rows), self._device))
+        self._new_beats()
+
+    def _step_model(self, rows: Rows, wave: torch.Tensor) -> Spoken:
+        with torch.inference_mode():
+            frames = self._model.step(self._state, rows, wave.to(self._device))
+            said = frames.wave.cpu().numpy()  # waits for the device
+        pieces = [None if token is None else self._model.text(token) for token in frames.text]
+        return Spoken(said, pieces, frames.ready, frames.inclined)
+
+    # -- time -----------------------------------------------------------------------------------------------
+
+    @property
+    def beat(self) -> Beat:
+        """When ticks are."""
+        return Beat(self._zero, self.pace.period / self._beats)
+
+    def due(self) -> float:
+        """When the next tick is."""
+        beat, now = self.beat, self._now()
+        return beat.zero + math.ceil((now - beat.zero) / beat.every - 1e-9) * beat.every
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is seated."""
+        return not self._guests
+
+    def _new_beats(self) -> None:
+        self._beats = self.pace.beats(max(1, len(self._guests)))
+
+    # -- commands ---------------------------------------------------------------------------------------------
+
+    def take(self, command: Command, at: float) -> None:
+        """Carry out a command that arrived ``at`` that time; events follow with the next tick."""
+        match command:
+            case Join():
+                self._join(command)
+            case Sound():
+                guest = self._guests.get(command.seat)
+                if guest is not None and guest.priming is None:
+                    self._hear(guest, command, at)
+            case Hush():
+                if (guest := self._guests.get(command.seat)) is not None:
+                    guest.hushed = command.on
+            case Leave():
+                if (guest := self._guests.pop(command.seat, None)) is not None:
+                    self._vacate(guest)
+
+    def _join(self, join: Join) -> None:
+        if not self._free or len(self._guests) >= self.room:
+            many = min(self.room, self._rows)
+            message = f"this machine can hold {many} conversations with this model in real time, and no more"
+            self._out.append(Lost(join.seat, message))
+            return
+        row = heapq.heappop(self._free)
+        rows = Rows.of([row], self._device)
+        guest = Guest(join.seat, row, join.manner, self._inlet(join.manner), join.hushed)
+        self._model.reset(self._state, rows, [join.seed])
+        self._guests[join.seat] = guest
+        if isinstance(self._model, Prompted):
+            guest.priming = self._model.prime(self._state, rows, join.voice, join.instructions)
+        else:
+            self._out.append(Joined(join.seat))
+        self._new_beats()
+
+    def _inlet(self, manner: str) -> Inlet:
+        live = manner == "live"
+        rate, frame = self._model.rate, self._model.frame
+        return Inlet(rate=rate, frame=frame, backlog=BACKLOG[manner], live=live, now=self._now())
+
+    def _hear(self, guest: Guest, sound: Sound, at: float) -> None:
+        mended = guest.inlet.mended
+        dropped = guest.inlet.push(sound.wave, at, self.beat)
+        if guest.inlet.mended and not mended:
+            log.warning("a client's sound holds what is no number; it is heard as silence", seat=guest.seat)
+        if dropped:
+            self._out.append(Dropped(guest.seat, dropped))
+
+    def _vacate(self, guest: Guest) -> None:
+        heapq.heappush(self._free, guest.row)
+        self._new_beats()
+        if self.empty:
+            self.pace.rest()
+
+    def _lose(self, guests: Sequence[Guest], message: str) -> None:
+        for guest in guests:
+            del self._guests[guest.seat]
+            self._vacate(guest)
+            self._out.append(Lost(guest.seat, message))
+
+    # -- ticks ------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One tick; returns once its events are handed out."""
+        began = self._now()
+        seated = [guest for guest in self._guests.values() if guest.priming is None]
+        for guest in seated:
+            guest.inlet.fill(began)
+        self._step([guest for guest in seated if guest.inlet.ready])
+        self.hand_out()
+        until = began + self.beat.every
+        behind = [guest for guest in self._guests.values() if guest.priming is None and guest.inlet.ready]
+        if behind and self._now() + self.pace.cost(len(behind)) <= until:
+            self._step(behind)
+        self._prime(until)
+        self.hand_out()
+
+    def hand_out(self) -> None:
+        """Send the events that wait."""
+        if self._out:
+            out, self._out = self._out, []
+            self._emit(out)
+
+    def _step(self, guests: list[Guest]) -> None:
+        if not guests:
+            return
+        guests.sort(key=lambda guest: guest.row)  # neighbouring rows are taken without a copy
+        rows = Rows.of([guest.row for guest in guests], self._device)
+        wave = torch.from_numpy(np.stack([guest.inlet.take() for guest in guests]))
+        began = self._now()
+        try:
+            self._hush([guest for guest in guests if guest.hushed])
+            spoken = self._step_model(rows, wave)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the others go on)
+            self._failed(guests, error)
+            return
+        took = self._now() - began
+        self.pace.observe(len(guests), took)
+        self._ticks.append(took)
+        self._hand_over(guests, rows, spoken)
+
+    def _hand_over(self, guests: list[Guest], rows: Rows, spoken: Spoken) -> None:
+        whole = [bool(np.isfinite(wave).all()) for wave in spoken.wave]
+        broken = []
+        for n, guest in enumerate(guests):
+            guest.steps += 1
+            if guest.steps == 1 and guest.manner == "kyutai":
+                self._model.restart_codec(self._state, rows.pick([n]))
+            if not whole[n]:
+                broken.append(guest)
+            elif spoken.ready[n]:
+                piece = spoken.pieces[n]
+                shown = "" if piece is None else guest.spelling.show(piece)
+                self._out.append(Said(guest.seat, spoken.wave[n], shown, spoken.inclined[n]))
+        self._lose(broken, "the model's numbers broke in this conversation; begin a new one")
+
+    def _hush(self, guests: Sequence[Guest]) -> None:
+        if guests:
+            with torch.inference_mode():
+                self._model.hush(self._state, Rows.of([guest.row for guest in guests], self._device))
+
+    def _failed(self, guests: list[Guest], error: Exception) -> None:
+        log.exception("a step failed", seats=len(guests))
+        self._lose(guests, f"the model failed ({type(error).__name__}: {error}); begin a new conversation")
+        most, within = PATIENCE
+        now = self._now()
+        self._failures = [at for at in self._failures if at > now - within] + [now]
+        if len(self._failures) >= most:
+            self.hand_out()
+            raise Hopeless(f"{most} steps failed within {within:g} s") from error
+
+    def _prime(self, until: float) -> None:
+        """A piece of a persona, where there is time before ``until`` or there was none for long."""
+        waiting = [guest for guest in self._guests.values() if guest.priming is not None]
+        if not waiting:
+            self._primed_at = self._now()
+            return
+        now = self._now()
+        if len(waiting) < len(self._guests) and now + self.pace.cost(1) > until and now - self._primed_at < STARVED:
+            return
+        self._primed_at, guest = now, waiting[0]
+        assert guest.priming is not None
+        try:
+            with torch.inference_mode():
+                next(guest.priming)
+        except StopIteration:
+            guest.priming = None
+            guest.inlet = self._inlet(guest.manner)  # its clock runs from now on
+            self._out.append(Joined(guest.seat))
+        except ValueError as error:
+            self._lose([guest], str(error))
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._failed([guest], error)
+
+    # -- how it does ------------------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """How many sessions can be kept in real time."""
+        return self.pace.room(self._rows)
+
+    def pulse(self) -> Pulse:
+        """How it does, since it was last asked."""
+        ticks, self._ticks = sorted(self._ticks), []
+        median, worst = (ticks[len(ticks) // 2], ticks[-1]) if ticks else (0.0, 0.0)
+        return Pulse(self.room, len(self._guests), 1000 * median, 1000 * worst, self._beats)

@@ -1,0 +1,76 @@
+"""The verbs ``verify``, ``manifest`` and ``tiny``: is a model of ours the published one, and small ones to try."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+SYSTEMS = ("moshi", "personaplex")
+
+
+@click.command()
+@click.argument("directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+def verify(directories: tuple[Path, ...], as_json: bool) -> None:
+    """Run the golden cases below DIRECTORIES: our numbers against those of the reference implementations.
+
+    Exit status 0 only if all outputs of all cases lie within their tolerances.
+    """
+    _need_torch()
+    from duologue.measure.verify import run
+
+    sys.exit(run(directories, as_json))
+
+
+@click.command()
+@click.argument("system", type=click.Choice(SYSTEMS))
+def manifest(system: str) -> None:
+    """Print {file: {tensor: shape}} of all that is loaded of the full-size checkpoint of SYSTEM."""
+    _need_torch()
+    from duologue.models.moshi_files import manifest as listed
+
+    click.echo(json.dumps(listed(system), indent=1))
+
+
+@click.command()
+@click.argument("system", type=click.Choice(SYSTEMS))
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights.")
+@click.option(
+    "--config",
+    "sizes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with other sizes, under the published names; the codec's under mimi.",
+)
+def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
+    """Write a small SYSTEM with random weights into DIRECTORY, in the published layout.
+
+    Serve it with: duologue serve --model DIRECTORY
+    """
+    _need_torch()
+    from duologue.checkpoints.files import CheckpointError, read_json
+    from duologue.models.moshi_random import write
+
+    if directory.exists() and any(directory.iterdir()):
+        raise click.UsageError(f"{directory} is not empty, and nothing is overwritten: name a new directory")
+    try:
+        given: dict[str, Any] = {} if sizes is None else read_json(sizes)
+        write(system, directory, seed=seed, sizes=given)
+    except CheckpointError as error:
+        raise click.UsageError(str(error)) from error
+    total = sum(path.stat().st_size for path in directory.iterdir())
+    click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; duologue serve --model {directory}")
+
+
+def _need_torch() -> None:
+    try:
+        importlib.import_module("torch")
+        importlib.import_module("safetensors")
+        importlib.import_module("sentencepiece")
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install 'duologue[models]'") from error

@@ -1,0 +1,86 @@
+"""What the engine knows of a model.
+
+A ``FrameModel`` hears a frame and gives a frame, at a fixed rate, for ever; that it may be silent is its
+own business. Its position is time: it cannot un-hear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor
+
+from duologue.nn.rows import Rows, State
+
+S = TypeVar("S", bound=State)
+P = TypeVar("P", bound=State, contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What the rows of one step said, in the order of the step's batch."""
+
+    wave: Tensor
+    """float32 [N, frame]; zeros for rows that are not ready."""
+    text: tuple[int | None, ...]
+    """The text token said with the frame; ``None`` where there is none to show (padding, not ready)."""
+    ready: tuple[bool, ...]
+    """False for the first steps of a stream, before the model's own delay has passed."""
+    inclined: tuple[bool, ...]
+    """Whether the model would most probably have said a word with this step, had it been free to. Of rows that
+    are made to be silent (:meth:`FrameModel.hush`) it is the only sign of whether they still want to speak."""
+
+
+class FrameModel(Protocol[S]):
+    """A full-duplex model on a clock."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second, in and out."""
+
+    @property
+    def frame(self) -> int:
+        """Samples a frame, in and out."""
+
+    def state(self, rows: int) -> S:
+        """Room for ``rows`` sessions, all at their start with seed 0."""
+
+    def reset(self, state: S, rows: Rows, seeds: Sequence[int]) -> None:
+        """These rows begin new sessions, each with its seed (which fixes all that it will ever draw)."""
+
+    def step(self, state: S, rows: Rows, wave: Tensor) -> Frames:
+        """Hear a frame of each row, float32 [N, frame], and say one. Rows left out do not notice.
+
+        Raises ``ValueError`` where the frame has another size; what a row hears is not checked otherwise.
+        """
+
+    def hush(self, state: S, rows: Rows) -> None:
+        """With their next step these rows say silence, whatever they had in mind; they go on hearing."""
+
+    def restart_codec(self, state: S, rows: Rows) -> None:
+        """What these rows heard and said stays, but the codec takes the next frame for a stream's first (a habit
+        of Kyutai's server after a session's first frame)."""
+
+    def age(self, state: S, rows: Rows, steps: int) -> None:
+        """Let these rows be as costly as after ``steps`` steps: for measuring. What they then say means nothing."""
+
+    def text(self, token: int) -> str:
+        """A text token as it is shown, with its leading space where it begins a word; a byte of a character
+        that has no token of its own as ``<0xE2>``."""
+
+
+@runtime_checkable
+class Prompted(Protocol[P]):
+    """A frame model that can be told, before a session, how to sound and who to be."""
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The voices there are, the default first; may be empty."""
+
+    def prime(self, state: P, row: Rows, voice: str, instructions: str) -> Iterator[None]:
+        """Begin a session in a row that was reset. Yields between pieces of work, each about as long as a step.
+
+        ``ValueError`` for a voice that there is not; the empty string is the default.
+        """

@@ -1,0 +1,162 @@
+"""The one transformer decoder.
+
+Pre-norm blocks: x + attention(norm(x)), then x + mlp(norm(x)). What differs between the published models
+is configuration: the norm, the gate, the rotary pairing, grouped heads, scales on the branches, and
+weights that change from step to step (Moshi's depth transformer, whose "time" is the codebook).
+
+Where the past comes from is not the decoder's business: it is handed a
+:class:`~duologue.nn.attention.Memory` (a whole sequence, rows of a cache, a scratch pad) with each call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from duologue.nn.attention import Memory, Rope, rotate, rotation
+from duologue.nn.cache import Cache, Scratch, Whole
+from duologue.nn.linear import Linear
+from duologue.nn.rows import Rows
+
+NormKind = Literal["rms", "layer"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderConfig:
+    """A decoder's shape."""
+
+    dim: int
+    layers: int
+    heads: int
+    hidden: int
+    """Width inside the MLP; a gated one has two matrices of it."""
+    kv_heads: int | None = None
+    """Fewer key/value heads than query heads; ``None``: as many."""
+    norm: NormKind = "rms"
+    """RMS without bias, or layer norm with one; both are worked out in float32."""
+    eps: float = 1e-5
+    gated: bool = True
+    """silu(a) · b, or an exact GELU."""
+    rope: Rope | None = "interleaved"
+    theta: float = 10_000.0
+    window: int | None = None
+    """How many steps a query sees, itself included; ``None``: all."""
+    layer_scale: bool = False
+    """A learnt scale for each channel on both branches."""
+    steps: int | None = None
+    """Own projections for each of so many steps (norms are shared); ``None``: one set for all."""
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not a multiple of {self.heads} heads")
+        if self.heads % (self.kv_heads or self.heads):
+            raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} key/value heads evenly")
+
+    @property
+    def head_dim(self) -> int:
+        return self.dim // self.heads
+
+    @property
+    def kv(self) -> int:
+        """Key/value heads."""
+        return self.kv_heads or self.heads
+
+
+def norm_of(kind: NormKind, dim: int, eps: float) -> nn.RMSNorm | nn.LayerNorm:
+    """The norms that the published models use."""
+    return nn.RMSNorm(dim, eps=eps) if kind == "rms" else nn.LayerNorm(dim, eps=eps)
+
+
+class Block(nn.Module):
+    """Attention and MLP, each with its norm before and its residual around."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        c = config
+        self.config = c
+        self.norm_attn = norm_of(c.norm, c.dim, c.eps)
+        self.qkv = Linear(c.dim, (c.heads + 2 * c.kv) * c.head_dim, c.steps)
+        self.out = Linear(c.heads * c.head_dim, c.dim, c.steps)
+        self.norm_mlp = norm_of(c.norm, c.dim, c.eps)
+        self.up = Linear(c.dim, c.hidden * (2 if c.gated else 1), c.steps)
+        self.down = Linear(c.hidden, c.dim, c.steps)
+        self.scale_attn = nn.Parameter(torch.empty(c.dim)) if c.layer_scale else None
+        self.scale_mlp = nn.Parameter(torch.empty(c.dim)) if c.layer_scale else None
+
+    def forward(self, x: Tensor, layer: int, memory: Memory, turn: Tensor | None, step: int | None) -> Tensor:
+        c = self.config
+        heads = self.qkv(self.norm_attn(x), step).view(*x.shape[:2], -1, c.head_dim)
+        turning, v = heads[:, :, : c.heads + c.kv], heads[:, :, c.heads + c.kv :]
+        if turn is not None and c.rope is not None:
+            turning = rotate(turning, turn, c.rope)
+        q, k = turning[:, :, : c.heads], turning[:, :, c.heads :]
+        branch = self.out(memory.attend(layer, q, k, v), step)
+        x = x + branch if self.scale_attn is None else torch.addcmul(x, branch, self.scale_attn)
+
+        inner = self.up(self.norm_mlp(x), step)
+        if c.gated:
+            gate, value = inner.chunk(2, dim=-1)
+            inner = F.silu(gate) * value
+        else:
+            inner = F.gelu(inner)
+        branch = self.down(inner, step)
+        return x + branch if self.scale_mlp is None else torch.addcmul(x, branch, self.scale_mlp)
+
+
+class Decoder(nn.Module):
+    """A stack of blocks. A final norm, embeddings and heads belong to the model around it."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+
+    def forward(self, x: Tensor, memory: Memory, step: int | None = None) -> Tensor:
+        """``x`` [N, T, dim] → [N, T, dim], seeing what ``memory`` shows."""
+        c = self.config
+        turn = None if c.rope is None else rotation(memory.positions, c.head_dim, c.theta)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, index, memory, turn, step)
+        return x
+
+    def offline(self, x: Tensor) -> Tensor:
+        """A whole sequence [N, T, dim] at once."""
+        out: Tensor = self(x, Whole(x.shape[1], self.config.window, x.device))
+        return out
+
+    def stream(self, x: Tensor, cache: Cache, rows: Rows) -> Tensor:
+        """The next T steps [N, T, dim] of these rows; more than the cache takes at once go in pieces."""
+        pieces = []
+        for piece in torch.split(x, cache.chunk, dim=1):
+            steps = piece.shape[1]
+            pieces.append(self(piece, cache.visit(rows, steps)))
+            cache.advance(rows, steps)
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+
+    def cache(self, rows: int, *, group: int = 1, chunk: int = 1) -> Cache:
+        """An empty cache for ``rows`` streams; ``group`` and ``chunk`` as in :mod:`duologue.nn.cache`."""
+        c = self.config
+        if c.window is None:
+            raise ValueError("a decoder without a window needs a cache of a chosen length")
+        norm = self.layers[0].get_parameter("norm_attn.weight")
+        return Cache.empty(
+            rows,
+            layers=c.layers,
+            kv_heads=c.kv,
+            head_dim=c.head_dim,
+            window=c.window,
+            group=group,
+            chunk=chunk,
+            device=norm.device,
+            dtype=norm.dtype,
+        )
+
+    def scratch(self, batch: int, steps: int) -> Scratch:
+        """Room for ``steps`` steps that are forgotten afterwards."""
+        c = self.config
+        norm = self.layers[0].get_parameter("norm_attn.weight")
+        return Scratch(batch, steps, layers=c.layers, kv_heads=c.kv, head_dim=c.head_dim, like=norm)

@@ -1,0 +1,116 @@
+"""Sound on its way to frames: nothing lost or moved that arrives in time, whatever the pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from duologue.engine.inlet import MARGIN, SILENT_AFTER, Beat, Inlet
+
+RATE, FRAME = 24_000, 1920
+BEAT = Beat(zero=7.0, every=0.01)
+
+
+def inlet(live: bool = True, backlog: int = 4, now: float = 7.0) -> Inlet:
+    return Inlet(rate=RATE, frame=FRAME, backlog=backlog, live=live, now=now)
+
+
+def ramp(size: int) -> np.ndarray:
+    """Samples that tell their position, none of them 0."""
+    return np.arange(1, size + 1, dtype=np.float32)
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=40), st.booleans(), st.floats(0, 1))
+def test_what_is_heard_is_what_came_in_any_pieces(sizes: list[int], live: bool, offset: float) -> None:
+    line, now, taken = inlet(live), 7.0 + offset * 0.09, []
+    wave, at = ramp(sum(sizes)), 0
+    for size in sizes:
+        now += size / RATE
+        dropped = line.push(wave[at : at + size], now, BEAT)
+        assert not dropped
+        at += size
+        while line.ready:
+            taken.append(line.take())
+    heard = np.concatenate([*taken, np.zeros(0, np.float32)])
+    assert not len(heard) % FRAME
+    assert line.held < FRAME
+    first = int(np.argmax(heard > 0)) if heard.any() else len(heard)
+    assert first <= (3 * FRAME if live else 0), "no more silence in front than a frame, and the phase"
+    assert np.array_equal(heard[first:], wave[: len(heard) - first])
+
+
+@given(st.sampled_from([240, 480, 960]), st.floats(0, 0.02), st.sampled_from([0.01, 0.02, 0.04, 0.08]))
+def test_frames_are_complete_just_before_a_tick(piece: int, offset: float, every: float) -> None:
+    """The wait is as short as the pieces allow."""
+    beat, line = Beat(7.0, every), inlet()
+    line.take()  # the frame that Moshi never sees
+    waits, now = [], 7.0 + offset
+    for _ in range(4 * FRAME // piece):
+        line.push(np.ones(piece, np.float32), now, beat)
+        if line.ready:
+            line.take()
+            waits.append(beat.wait(now + MARGIN))
+        now += piece / RATE
+    assert waits
+    assert max(waits) <= min(every, piece / RATE) + 1e-6
+
+
+def test_silence_stands_in_for_a_live_client_only() -> None:
+    live, still = inlet(), inlet(live=False)
+    live.take()
+    for line in (live, still):
+        line.push(np.ones(FRAME // 2, np.float32), 7.0, BEAT)
+    held = live.held
+    for line in (live, still):
+        line.fill(7.0 + SILENT_AFTER)
+    assert live.held == held
+    for line in (live, still):
+        line.fill(7.0 + SILENT_AFTER + 0.001)
+    assert live.held == held + (SILENT_AFTER + 0.001) * RATE
+    assert still.held == FRAME // 2
+
+
+def test_filled_silence_keeps_real_time() -> None:
+    line = inlet()
+    frames = -1  # the one in front
+    for step in range(1, 401):
+        line.fill(7.0 + step * 0.01)
+        while line.ready:
+            line.take()
+            frames += 1
+    assert frames * FRAME == pytest.approx(4.0 * RATE, abs=FRAME)
+
+
+def test_a_burst_beyond_the_bound_drops_the_oldest() -> None:
+    line = inlet(live=False)
+    assert line.push(ramp(4 * FRAME + 100), 7.0, BEAT) == FRAME
+    assert line.take()[0] == FRAME + 1
+
+
+def test_what_is_no_number_is_silence() -> None:
+    line = inlet(live=False)
+    wave = np.full(FRAME, 3.0, np.float32)  # too loud is not our affair
+    wave[5], wave[6] = np.nan, np.inf
+    line.push(wave, 7.0, BEAT)
+    heard = line.take()
+    assert line.mended == 2
+    assert heard[5] == heard[6] == 0
+    assert heard[4] == 3.0
+
+
+@given(st.floats(0.995, 1.005))
+@settings(max_examples=10)
+def test_a_drifting_clock_neither_piles_up_nor_starves(speed: float) -> None:
+    """Seven minutes of a client whose clock is off by up to half a percent."""
+    line, now, taken = inlet(), 7.0, 0
+    for _ in range(5_000):
+        now += 0.08 / speed
+        assert not line.push(np.ones(FRAME, np.float32), now, BEAT)
+        line.fill(now)
+        while line.ready:
+            line.take()
+            taken += 1
+        assert line.held < FRAME
+    assert taken == pytest.approx(5_000, abs=3)

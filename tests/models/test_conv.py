@@ -1,0 +1,94 @@
+"""Streams of convolutions against torch's own convolutions over the whole."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from duologue.codecs.mimi import in_pieces
+from duologue.nn.conv import CausalConv1d, CausalConvTranspose1d, ChannelwiseUpsample, Streaming
+from duologue.nn.linear import pack
+from duologue.nn.rows import Rows
+
+from .tiny import filled
+
+SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=8)
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def in_chunks(layer: Streaming, x: Tensor, sizes: list[int]) -> Tensor:
+    """The rows of ``x`` in a bigger state, scattered, chunk by chunk."""
+    rows = Rows.of([4, 1, 2][: len(x)])
+    state = layer.state(6)
+    return torch.cat([layer.stream(piece, state, rows) for piece in torch.split(x, sizes, dim=1)], dim=1)
+
+
+@given(
+    sizes=SIZES, kernel=st.integers(1, 7), stride=st.integers(1, 4), dilation=st.integers(1, 3),
+    replicate=st.booleans(), packed=st.booleans(),
+)  # fmt: skip
+def test_a_convolution(
+    sizes: list[int], kernel: int, stride: int, dilation: int, replicate: bool, packed: bool
+) -> None:
+    reach = (kernel - 1) * dilation + 1 - stride
+    if reach < 0:
+        return
+    start = "replicate" if replicate else "zeros"
+    layer = filled(CausalConv1d(3, 5, kernel, stride=stride, dilation=dilation, start=start))
+    weight, bias = layer.weight.detach().permute(0, 2, 1), layer.bias
+    if packed:
+        pack(layer)
+    sizes = [size * stride for size in sizes]
+    x = noise(2, sum(sizes), 3)
+    padded = F.pad(x.transpose(1, 2), (reach, 0), mode="replicate" if replicate else "constant")
+    want = F.conv1d(padded, weight, bias, stride, dilation=dilation).transpose(1, 2)
+    torch.testing.assert_close(in_chunks(layer, x, sizes), want, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(layer(x), want, atol=1e-5, rtol=1e-5)
+
+
+@given(sizes=SIZES, stride=st.integers(1, 4), more=st.integers(0, 6), packed=st.booleans())
+def test_a_transposed_convolution(sizes: list[int], stride: int, more: int, packed: bool) -> None:
+    layer = filled(CausalConvTranspose1d(3, 5, stride + more, stride=stride))
+    weight = layer.transposed.weight.detach().permute(2, 1, 0)
+    if packed:
+        pack(layer)
+    x = noise(2, sum(sizes), 3)
+    whole = F.conv_transpose1d(x.transpose(1, 2), weight, layer.transposed.bias, stride)
+    want = whole[..., : x.shape[1] * stride].transpose(1, 2)
+    torch.testing.assert_close(in_chunks(layer, x, sizes), want, atol=1e-5, rtol=1e-5)
+
+
+@given(sizes=SIZES, stride=st.integers(1, 4), more=st.integers(0, 6))
+def test_a_channelwise_upsampling(sizes: list[int], stride: int, more: int) -> None:
+    layer = filled(ChannelwiseUpsample(5, stride + more, stride=stride))
+    x = noise(2, sum(sizes), 5)
+    whole = F.conv_transpose1d(x.transpose(1, 2), layer.weight.t()[:, None], None, stride, groups=5)
+    want = whole[..., : x.shape[1] * stride].transpose(1, 2)
+    torch.testing.assert_close(in_chunks(layer, x, sizes), want, atol=1e-5, rtol=1e-5)
+
+
+def test_long_pieces_of_several_rows_are_the_same_as_short_ones() -> None:
+    layer = filled(CausalConv1d(3, 5, 5, stride=2))
+    x = noise(3, 400, 3)
+    torch.testing.assert_close(layer(x), in_pieces(layer, x, 20), atol=1e-5, rtol=1e-5)
+
+
+def test_half_a_stride_is_refused() -> None:
+    layer = filled(CausalConv1d(3, 5, 4, stride=2))
+    with pytest.raises(ValueError, match="multiple of the stride 2"):
+        layer(noise(1, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: CausalConv1d(1, 1, 2, stride=3), lambda: CausalConvTranspose1d(1, 1, 2, stride=3)]
+)
+def test_a_kernel_with_gaps_is_refused(make: object) -> None:
+    with pytest.raises(ValueError, match="gaps"):
+        make()  # type: ignore[operator]
