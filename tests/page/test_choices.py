@@ -15,7 +15,10 @@ from .seen import entries, loudness
 MOVING_MICROPHONE = """
     const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     window.wishes = [];
-    navigator.mediaDevices.getUserMedia = (wish) => { wishes.push(wish.audio.deviceId?.ideal ?? ""); return open(wish); };
+    navigator.mediaDevices.getUserMedia = (wish) => {
+        wishes.push(wish.audio.deviceId?.ideal ?? "");
+        return open(wish);
+    };
 """
 
 LABELS = """

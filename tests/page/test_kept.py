@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import OpenPage
 from .scripted import ScriptedServer, tone, until
-from .seen import entries, levels, loudness, sounds
+from .seen import entries, levels, sounds
 
 RED_DISC = """<svg xmlns="http://www.w3.org/2000/svg" width="1600" height="800">
     <circle cx="800" cy="400" r="300" fill="#ff0000"/></svg>"""
@@ -47,7 +47,8 @@ def test_both_channels_and_the_words_can_be_kept(
     assert rate == 24000
     assert wave.shape[1] == 2
     begins, ends = zip(*(stretch(wave[:, side], rate) for side in (0, 1)), strict=True)
-    assert abs(begins[0] - stretch(*soundfile.read(spoken))[0]) < 0.15, "you on the left, from when the microphone was opened"
+    asked = stretch(*soundfile.read(spoken))[0]
+    assert abs(begins[0] - asked) < 0.15, "you on the left, from when the microphone was opened"
     assert abs(ends[1] - begins[1] - 0.5) < 0.02, "duologue on the right, whole"
     assert abs((begins[1] - begins[0]) - (seen["said"][0] - seen["heard"][0])) < 0.06, "on one timeline"
     tone_kept = wave[int((begins[1] + 0.1) * rate) :][: rate // 4, 1]

@@ -176,6 +176,11 @@ class Utterance:
         """Whether samples wait for the first ear."""
         return self.first.position < self._end
 
+    @property
+    def waiting(self) -> int:
+        """Samples (16 kHz) that the first ear has still to hear."""
+        return self._end - self.first.position
+
     def step(self) -> None:
         """The first ear hears one slice."""
         self.first.listen(self._slice(self.first.position))
