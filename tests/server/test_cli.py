@@ -29,7 +29,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 
     monkeypatch.setattr(run, "serve", serve)
     monkeypatch.setattr(logs, "configure", lambda level, as_json: seen.update(level=level, as_json=as_json))
-    monkeypatch.setattr("duologue.backends.load", lambda name: seen.update(model=name))
+    monkeypatch.setattr("duologue.backends.load", lambda name, **_: seen.update(model=name))
     monkeypatch.chdir(tmp_path)
     return seen
 
