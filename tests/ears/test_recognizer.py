@@ -98,7 +98,7 @@ async def test_a_monologue_delays_nobody(recognizer: Recognizer) -> None:
     quick.listening.finish()
     await quick.over()
     assert quick.words[-1].text == "what time is it"
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 5.0, "two minutes take longer than that"
     assert monologue.listening.pending, "the monologue is still being heard"
     monologue.listening.drop()
 
