@@ -1,7 +1,7 @@
 """The words that pocket listens for: trigrams of its own phrasings, and how their words sound.
 
 Trigrams and dictionary are made by ``python -m duologue.backends.pocket.language`` from the brain's phrasings
-(:mod:`.build`); a test keeps them in step. ``calibration.json`` comes of ``python -m duologue.measure.calibration``.
+(:mod:`.build`); a test keeps them in step. ``calibration.json`` is provisional: set by hand, not fitted yet.
 """
 
 from __future__ import annotations
