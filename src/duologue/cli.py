@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from duologue import __version__, config
-from duologue.options import model_options
+from duologue.options import brain_options, model_options
 
 if TYPE_CHECKING:
     from duologue.backends import ModelOptions
@@ -119,6 +119,7 @@ def serving_options(command: F) -> F:
                 help="Who answers: pocket, a directory of a published layout, or a name of the hub (owner/name).",
             ),
             model_options,
+            brain_options,
             click.option("--sessions", type=click.IntRange(1), default=MANY, help="How many may talk at once."),
             click.option("--token", help="API key that clients must present; better set by DUOLOGUE_TOKEN."),
             click.option(
@@ -197,7 +198,9 @@ def talk(ctx: click.Context, /, terminal: bool, url: str | None, **given: Any) -
 _from_environment(serve)
 _from_environment(talk)
 
-HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads"}
+HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads"} | {
+    "brain", "brain_model", "brain_key", "brain_timeout", "brain_speculate"
+}  # fmt: skip
 """The options of serving that mean something in the terminal as well; ``lead_ms`` does without ``--url``."""
 
 
@@ -273,9 +276,15 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
 
 def _model_options(given: dict[str, Any]) -> ModelOptions:
     from duologue.backends import ModelOptions
+    from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
 
     names = ("device", "dtype", "quantize", "threads")
-    return ModelOptions(**{name: given.pop(name) for name in names}, sessions=given["sessions"])
+    chosen = {name: given.pop(name) for name in names}
+    try:
+        brain = from_options(**{name: given.pop(name) for name in tuple(given) if name.startswith("brain")})
+    except BrainAddressError as error:
+        raise click.UsageError(str(error)) from error
+    return ModelOptions(**chosen, sessions=given["sessions"], brain=brain)
 
 
 def _server_options(given: dict[str, Any]) -> ServerOptions:

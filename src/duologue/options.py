@@ -1,4 +1,4 @@
-"""Options of every command that loads a neural model."""
+"""Options of every command that loads a model."""
 
 from __future__ import annotations
 
@@ -29,6 +29,36 @@ def model_options(command: F) -> F:
             ),
             click.option(
                 "--threads", type=click.IntRange(0), default=0, help="Threads on a CPU; 0: as many as torch likes."
+            ),
+        )
+    ):
+        command = decorator(command)
+    return command
+
+
+def brain_options(command: F) -> F:
+    """``--brain``, ``--brain-model``, ``--brain-key``, ``--brain-timeout``, ``--brain-speculate``: who thinks behind
+    pocket's ear and mouth."""
+    for decorator in reversed(
+        (
+            click.option(
+                "--brain",
+                metavar="URL",
+                help="An OpenAI-compatible chat endpoint that thinks instead of pocket's skills, "
+                "as http://127.0.0.1:11434/v1.",
+            ),
+            click.option("--brain-model", metavar="NAME", help="Its model; without it, the first that it lists."),
+            click.option("--brain-key", metavar="KEY", help="Its API key; better set by DUOLOGUE_BRAIN_KEY."),
+            click.option(
+                "--brain-timeout",
+                type=click.FloatRange(0, min_open=True),
+                default=30.0,
+                help="Seconds that it may let wait for a word.",
+            ),
+            click.option(
+                "--brain-speculate",
+                is_flag=True,
+                help="Ask it at every pause already: quicker, for the price of requests that are thrown away.",
             ),
         )
     ):

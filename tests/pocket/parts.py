@@ -136,10 +136,13 @@ class ScriptedMind:
         self.planned.append((utterance, since_exchange, obliged))
         return self._plan("answer")
 
-    def initiative(self, token: str, *, ask: Ask) -> Plan:
+    async def look(self, history: Sequence[HistoryItem]) -> None:
+        await asyncio.sleep(0)
+
+    def initiative(self, token: str, *, ask: Ask, history: Sequence[HistoryItem]) -> Plan:
         return self._plan(f"initiative {token}")
 
-    def idle(self, *, ask: Ask) -> Plan:
+    def idle(self, *, ask: Ask, history: Sequence[HistoryItem]) -> Plan:
         return self._plan("idle")
 
     def commit(self, plan: Plan) -> None:

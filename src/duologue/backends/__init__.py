@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duologue.backends.contract import Backend
+from duologue.backends.pocket.brain_url import BrainAddress
 
 NAMES = ("pocket", "echo")
 """Models that need no checkpoint. ``echo`` says what it hears, to try a line."""
@@ -17,7 +18,7 @@ class UnknownModel(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """How a neural model is run."""
+    """How a model is run: a neural one, and for ``pocket`` who thinks."""
 
     device: str = "auto"
     dtype: str = "auto"
@@ -25,6 +26,8 @@ class ModelOptions:
     threads: int = 0
     sessions: int = 16
     """How many there is room for; each takes its memory from the start."""
+    brain: BrainAddress | None = None
+    """A chat endpoint that thinks instead of pocket's skills."""
 
 
 def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -> Backend:
@@ -35,10 +38,19 @@ def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -
     that run faster than real time. Imports the backend only now: a server of one does not pay for the others.
     Raises :class:`UnknownModel`.
     """
+    o = options or ModelOptions()
     if name == "pocket":
         from duologue.backends.pocket.backend import AHEAD, PocketBackend
 
-        return PocketBackend(ahead_seconds=AHEAD if live else None)
+        ahead = AHEAD if live else None
+        if o.brain is None:
+            return PocketBackend(ahead_seconds=ahead)
+        from duologue.backends.pocket.brain_url.mind import RemoteMinds
+        from duologue.backends.pocket.ear import open_ear
+
+        return PocketBackend(ear=open_ear, minds=RemoteMinds(o.brain), ahead_seconds=ahead)
+    if o.brain is not None:
+        raise UnknownModel(f"--brain thinks behind pocket's ear and mouth; {name} has a brain of its own")
     if name != "echo" and "/" not in name and not Path(name).is_dir():
         raise UnknownModel(
             f"there is no model called {name!r}; there are {', '.join(NAMES)}, directories of a published layout, "
@@ -49,5 +61,4 @@ def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -
     from duologue.backends.engine import EngineBackend
     from duologue.engine.messages import Spec
 
-    o = options or ModelOptions()
     return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from duologue.audio import Wave, seconds
+from duologue.backends import ModelOptions
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import Exchange, exchange
 from duologue.measure.opening import open_line
@@ -42,16 +43,17 @@ async def ask(
     url: str | None = None,
     token: str | None = None,
     fast: bool = False,
+    options: ModelOptions | None = None,
     told: Callable[[Exchange], None] = lambda turn: None,
 ) -> Asked:
     """Says each of ``waves`` as one turn; the next begins once the reply to the last one is over.
 
     With ``url`` a server is asked, else a session in this process on ``model`` (``pocket`` by default);
-    ``fast`` then runs on virtual time. ``told`` is called after each turn. Raises
+    run as ``options`` say; ``fast`` then runs on virtual time. ``told`` is called after each turn. Raises
     :class:`~duologue.measure.lines.LineError` where the server fails or the model cannot start,
     :class:`~duologue.backends.UnknownModel` where there is no such model.
     """
-    async with open_line(model=model, url=url, token=token, fast=fast) as line:
+    async with open_line(model=model, url=url, token=token, fast=fast, options=options) as line:
         caller = Caller(line)
         await caller.join()
         turns: list[Exchange] = []

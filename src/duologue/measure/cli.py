@@ -15,13 +15,15 @@ from tqdm import tqdm
 
 from duologue.audio import seconds
 from duologue.audio.files import AudioFileError, read_wave, write_wave
-from duologue.backends import UnknownModel
+from duologue.backends import ModelOptions, UnknownModel
+from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
 from duologue.measure.ask import ask as put
 from duologue.measure.exchange import Exchange, joined
 from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError
 from duologue.measure.serving import own_server
 from duologue.measure.voices import VoiceError
+from duologue.options import brain_options
 
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="WAV file for the replies' audio.")
 @JSON
 @click.option("--fast", is_flag=True, help="As fast as the machine can; then no latency is reported.")
+@brain_options
 def ask(
     files: tuple[Path, ...],
     model: str | None,
@@ -50,6 +53,7 @@ def ask(
     out: Path | None,
     as_json: bool,
     fast: bool,
+    **brain: Any,
 ) -> None:
     """Speak recordings to a model, one after the other, and tell what it answers.
 
@@ -61,7 +65,8 @@ def ask(
         raise click.UsageError("--fast makes time virtual, which a server does not follow: leave --url out")
     try:
         waves = [read_wave(file) for file in files]
-    except AudioFileError as error:
+        options = ModelOptions(sessions=1, brain=from_options(**brain))
+    except (AudioFileError, BrainAddressError) as error:
         raise click.UsageError(str(error)) from error
     told: list[Exchange] = []
 
@@ -72,7 +77,7 @@ def ask(
         if not as_json:
             click.echo(_in_words(files[len(told) - 1], turn, fast))
 
-    asked = _run(put(waves, model=model, url=url, token=token, fast=fast, told=tell))
+    asked = _run(put(waves, model=model, url=url, token=token, fast=fast, options=options, told=tell))
     if as_json:
         click.echo(json.dumps(asked.to_json()))
     if out is not None:

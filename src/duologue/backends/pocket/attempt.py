@@ -3,13 +3,18 @@
 ear accounts for the turn → brain plans → clause → mouth → Delta → clause → mouth → Delta … → End
                                 │            └─ a tentative reply stops here until it is committed
                                 └─ what the plan does is done when it is committed, and only then
+
+Where the brain is elsewhere, its plan is a *dictation*: the clauses are cut out of text that is still being written,
+and if the writing costs something it is not asked for before the reply is committed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import structlog
@@ -31,7 +36,8 @@ from duologue.backends.pocket.brain import Plan
 from duologue.backends.pocket.hearing import EarLost, TurnHeard
 from duologue.backends.pocket.mouth import Marks, Mouth, MouthError
 from duologue.backends.pocket.mouth.clauses import clauses, pause
-from duologue.backends.pocket.parts import Mind
+from duologue.backends.pocket.mouth.growing import Growing
+from duologue.backends.pocket.parts import Dictation, Mind
 
 log = structlog.get_logger("duologue.pocket")
 
@@ -40,6 +46,9 @@ SAMPLES_A_TOKEN = RATE // 20
 
 LONGEST = 12_000
 """Tokens after which any reply ends, asked for or not: nine minutes of speech."""
+
+Piece: TypeAlias = tuple[str, float]
+"""A clause of the reply, with the space in front of it, and the seconds of silence that go before it."""
 
 HELD = samples(1.0)
 """Of a tentative reply so much is made ready; the rest can be made while this is heard."""
@@ -85,7 +94,7 @@ class Attempt:
     ) -> None:
         """``changed`` is called once the plan is committed, and so the brain's state may be another."""
         self.respond = respond
-        self.plan: Plan | None = None
+        self.plan: Plan | Dictation | None = None
         self.committed = False
         """Whether the plan's effects are true."""
         self._turn = turn
@@ -121,6 +130,11 @@ class Attempt:
             self._begun = asyncio.get_running_loop().time()
             self._make_true()
 
+    def heard(self, chars: int) -> None:
+        """Only so many characters of it were heard, though it is committed."""
+        if isinstance(self.plan, Plan):  # who dictates learns it from the history
+            self._mind.heard(self.plan, chars)
+
     def cancel(self) -> None:
         """Stop at once; nothing more is emitted."""
         self._cancelled = True
@@ -129,7 +143,10 @@ class Attempt:
     def _make_true(self) -> None:
         if self.plan is not None and self._go_on.is_set() and not self.committed and not self._cancelled:
             self.committed = True
-            self._mind.commit(self.plan)
+            if isinstance(self.plan, Plan):
+                self._mind.commit(self.plan)
+            else:
+                self.plan.commit()
             self._changed(self)
 
     def _emit(self, event: Event) -> None:
@@ -157,24 +174,34 @@ class Attempt:
         plan = await self._planned()
         self.plan = plan
         self._make_true()
-        if plan.silent:
-            return End(respond.epoch, "silent", self._usage())
-        whole = await (self._speak(plan.clauses) if respond.ask.speech else self._write(plan.clauses))
-        if plan.call is not None:
-            name, arguments = plan.call
+        if isinstance(plan, Plan):
+            if plan.silent:
+                return End(respond.epoch, "silent", self._usage())
+            async with aclosing(_planned_pieces(plan.clauses)) as pieces:
+                whole = await self._say(pieces)
+            calls = [plan.call] if plan.call is not None else []
+        else:
+            if plan.costly:
+                await self._commitment()
+            async with aclosing(plan.text()) as text, aclosing(_dictated_pieces(text)) as pieces:
+                whole = await self._say(pieces)
+            calls = list(plan.calls)
+            whole = whole and plan.whole
+        for name, arguments in calls:
             self._emit(Call(respond.epoch, name, arguments))
         return End(respond.epoch, "completed" if whole else "length", self._usage())
 
-    async def _planned(self) -> Plan:
+    async def _planned(self) -> Plan | Dictation:
         respond, mind = self.respond, self._mind
         if respond.token is not None:
-            return mind.initiative(respond.token, ask=respond.ask)
+            return mind.initiative(respond.token, ask=respond.ask, history=respond.history)
         if respond.idle:
-            return mind.idle(ask=respond.ask)
+            return mind.idle(ask=respond.ask, history=respond.history)
         utterance = None
         if self._turn is not None:
             utterance = await self._turn.utterance()
             self._emit(Answers(respond.epoch, utterance.text))
+        await mind.look(respond.history)
         return mind.plan(
             utterance,
             ask=respond.ask,
@@ -183,9 +210,18 @@ class Attempt:
             obliged=respond.obliged,
         )
 
-    async def _write(self, planned: Iterable[str]) -> bool:
-        """The reply as text; whether it was allowed all of it."""
-        for text, _ in _pieces(planned):
+    async def _commitment(self) -> None:
+        """Wait until it is the reply."""
+        if not self._go_on.is_set():
+            self._held = True
+            await self._go_on.wait()
+
+    async def _say(self, pieces: AsyncIterable[Piece]) -> bool:
+        """The reply in the form that is wanted; whether it was allowed all of it."""
+        return await (self._speak(pieces) if self.respond.ask.speech else self._write(pieces))
+
+    async def _write(self, pieces: AsyncIterable[Piece]) -> bool:
+        async for text, _ in pieces:
             fitting = text if self._spent.fits(text, 0) else _cut(text, (), self._spent)[0]
             if fitting:
                 self._spent.add(fitting, 0)
@@ -195,11 +231,10 @@ class Attempt:
             await asyncio.sleep(0)  # a count to a million must not keep others waiting
         return True
 
-    async def _speak(self, planned: Iterable[str]) -> bool:
-        """The reply as speech; whether it was allowed all of it."""
+    async def _speak(self, pieces: AsyncIterable[Piece]) -> bool:
         ask = self.respond.ask
         voice = self._mouth.voice(ask.voice)
-        for text, gap in _pieces(planned):
+        async for text, gap in pieces:
             await self._room()
             # The space in front of a clause belongs to its text, the pause in front of it to its sound.
             spaces = len(text) - len(text.lstrip())
@@ -224,9 +259,8 @@ class Attempt:
         """Wait while enough is made: a story that is broken off need not have been made."""
         if self._ahead is None:
             return
-        if self._spent.sound >= HELD and not self._go_on.is_set():
-            self._held = True
-            await self._go_on.wait()
+        if self._spent.sound >= HELD:
+            await self._commitment()
         if self._go_on.is_set():
             said = asyncio.get_running_loop().time() - self._begun
             await asyncio.sleep(max(0.0, seconds(self._spent.sound) - said - self._ahead))
@@ -247,18 +281,50 @@ class Attempt:
         )
 
 
-def _pieces(planned: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """(text, pause before it in seconds) of each clause to say; the texts together are the whole reply's."""
-    gap, spaces, first = 0.0, "", True
+class _Joints:
+    """What lies between clauses: the space in front of each as text, the pause in front of each as sound."""
+
+    def __init__(self) -> None:
+        self.first = True
+        """Whether nothing was said so far."""
+        self._gap = 0.0
+        self._spaces = ""
+
+    def piece(self, clause: str) -> Piece | None:
+        """The clause (the white space behind it included) with what lies in front of it; ``None``: only space."""
+        bare = clause.rstrip()
+        if not bare:
+            self._spaces += clause
+            return None
+        piece = (self._spaces + bare, self._gap)
+        self._gap, self._spaces, self.first = pause(clause), clause[len(bare) :], False
+        return piece
+
+    def space(self) -> None:
+        """A space follows."""
+        self._spaces += " "
+
+
+async def _planned_pieces(planned: Iterable[str]) -> AsyncGenerator[Piece, None]:
+    """The clauses of a plan; with single spaces between them they are the reply."""
+    joints = _Joints()
     for long in planned:
-        for clause in clauses(long, first=first):
-            bare = clause.rstrip()
-            if bare:
-                yield spaces + bare, gap
-                gap, spaces, first = pause(clause), clause[len(bare) :], False
-            else:
-                spaces += clause
-        spaces += " "
+        for clause in clauses(long, first=joints.first):
+            if (piece := joints.piece(clause)) is not None:
+                yield piece
+        joints.space()
+
+
+async def _dictated_pieces(text: AsyncIterable[str]) -> AsyncGenerator[Piece, None]:
+    """The clauses of a text, each as soon as it is there."""
+    joints, growing = _Joints(), Growing()
+    async for more in text:
+        for clause in growing.push(more):
+            if (piece := joints.piece(clause)) is not None:
+                yield piece
+    for clause in growing.finish():
+        if (piece := joints.piece(clause)) is not None:
+            yield piece
 
 
 def _cut(text: str, marks: Marks, spent: Spent) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from duologue.backends.pocket.language import vocabulary
 from duologue.backends.pocket.parts import Words
 from duologue.ears.recognizer import Listening, Recognizer
+from duologue.ears.vocabulary import english
 
 WORKERS = 2
 """Processes that listen; each serves many sessions in slices of 100 ms."""
@@ -47,3 +48,8 @@ class PocketSessionEar:
 def pocket_ear(workers: int = WORKERS) -> PocketEar:
     """The ear with pocket's vocabulary, not yet started."""
     return PocketEar(Recognizer(vocabulary(), workers=workers))
+
+
+def open_ear(workers: int = WORKERS) -> PocketEar:
+    """The ear with the vocabulary of all English, for a brain to which anything may be said; not yet started."""
+    return PocketEar(Recognizer(english(), workers=workers))

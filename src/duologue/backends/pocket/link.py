@@ -159,8 +159,8 @@ class PocketLink:
         if attempt is None:
             return  # so long over that nobody remembers it
         attempt.cancel()
-        if attempt.plan is not None and attempt.committed:
-            self._mind.heard(attempt.plan, command.heard_chars or 0)
+        if attempt.committed:
+            attempt.heard(command.heard_chars or 0)
             self._wishes.look()
         else:
             del self._attempts[command.epoch]

@@ -5,7 +5,8 @@ Each can be replaced, say by a small trained model, without the others noticing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from duologue.audio import Wave
@@ -82,14 +83,39 @@ class Ear(Protocol):
 # -- the brain -----------------------------------------------------------------------------------------
 
 
+class Dictation(Protocol):
+    """A reply that somebody else writes while it is being spoken."""
+
+    @property
+    def costly(self) -> bool:
+        """Whether asking for it costs something: then that waits until the reply is committed."""
+
+    def text(self) -> AsyncGenerator[str, None]:
+        """Its text, in pieces as they are written. To be asked once; closing the generator stops the writing."""
+
+    @property
+    def whole(self) -> bool:
+        """Once the text is through: whether it came to its own end, and was not cut for length."""
+
+    @property
+    def calls(self) -> Sequence[tuple[str, str]]:
+        """Once the text is through: functions of the client's to call, (name, arguments as a JSON object)."""
+
+    def commit(self) -> None:
+        """It is the reply."""
+
+
 class Mind(Protocol):
-    """One session's brain. It does no I/O; a plan changes nothing until it is committed."""
+    """One session's brain. It does no I/O in planning; a plan changes nothing until it is committed."""
 
     def configure(self, instructions: str) -> None:
         """What the client wants it to be."""
 
     def judge(self, text: str) -> Judgement:
         """What the words of an unfinished utterance amount to. Asked at every hypothesis."""
+
+    async def look(self, history: Sequence[HistoryItem]) -> None:
+        """See what pictures it must before it plans an answer after this history; that may take a while."""
 
     def plan(
         self,
@@ -99,13 +125,13 @@ class Mind(Protocol):
         history: Sequence[HistoryItem],
         since_exchange: float | None,
         obliged: bool,
-    ) -> Plan:
+    ) -> Plan | Dictation:
         """A reply to ``utterance``, or to the history where there is none."""
 
-    def initiative(self, token: str, *, ask: Ask) -> Plan:
+    def initiative(self, token: str, *, ask: Ask, history: Sequence[HistoryItem]) -> Plan | Dictation:
         """What it wanted to say (:meth:`wants`)."""
 
-    def idle(self, *, ask: Ask) -> Plan:
+    def idle(self, *, ask: Ask, history: Sequence[HistoryItem]) -> Plan | Dictation:
         """What to say to somebody who has been silent for long."""
 
     def commit(self, plan: Plan) -> None:
@@ -116,3 +142,20 @@ class Mind(Protocol):
 
     def wants(self) -> Sequence[Want]:
         """What it will want to say of its own accord, and when."""
+
+
+class Minds(Protocol):
+    """Where the sessions' minds come from, if not from here: a model at some other address."""
+
+    @property
+    def title(self) -> str:
+        """Who thinks, for people to read."""
+
+    async def start(self) -> None:
+        """Be ready to think; raises an error that names the cause and the remedy."""
+
+    async def stop(self) -> None:
+        """Think no more."""
+
+    def mind(self, now: Callable[[], datetime]) -> Mind:
+        """A new session's mind."""

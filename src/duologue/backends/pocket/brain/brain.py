@@ -7,6 +7,7 @@ given at the end of the turn.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,8 +19,9 @@ from duologue.backends.pocket.brain import judgement, persona, tools
 from duologue.backends.pocket.brain.addressee import CONVERSATION, for_someone_else, named, only_named
 from duologue.backends.pocket.brain.judgement import Judgement
 from duologue.backends.pocket.brain.persona import Persona
+from duologue.backends.pocket.brain.pictures import Sight, see
 from duologue.backends.pocket.brain.scene import Clauses, Effect, Pending, Reply, Scene, State, say
-from duologue.backends.pocket.brain.skills import BY_NAME, about, timers
+from duologue.backends.pocket.brain.skills import BY_NAME, about, pictures, timers
 from duologue.backends.pocket.brain.skills.memory import note_about
 from duologue.backends.pocket.brain.slots import KINDS, Reading
 from duologue.backends.pocket.brain.two_ears import at_odds, with_free_words
@@ -67,6 +69,8 @@ _GREETING: Final = "greeting"
 _CLEARLY: Final = 0.78
 """How well words out of the blue must fit a skill; in a conversation less will do."""
 _SURE_OF_PENDING: Final = 0.85
+_VAGUE: Final = frozenset({"project", "beyond"})
+"""Skills that words said with a picture ("what is this") do not mean."""
 _DOUBTFUL: Final = 0.35
 """A confidence below which words out of the blue are taken for noise."""
 
@@ -80,6 +84,7 @@ class Brain:
         self._state = State()
         self._instructions = ""
         self._configured = now()
+        self._looked: tuple[bytes, Sight | None] | None = None
         index()  # built once per process, before anybody waits for it
 
     def configure(self, instructions: str) -> None:
@@ -102,6 +107,12 @@ class Brain:
 
     # -- planning ---------------------------------------------------------------------------------------
 
+    async def look(self, history: Sequence[HistoryItem]) -> None:
+        """See the last picture of the history, so that :meth:`plan` can speak about it; the work is a thread's."""
+        picture = _last_picture(history)
+        if picture is not None and (self._looked is None or self._looked[0] is not picture):
+            self._looked = (picture, await asyncio.to_thread(see, picture))
+
     def plan(
         self,
         utterance: Utterance | None,
@@ -117,21 +128,21 @@ class Brain:
             since_exchange: seconds since either side last had the floor, ``None``: never.
             obliged: the client asked outright, silence is no answer.
         """
-        scene = self._scene(ask)
-        images, results = False, []
+        scene = self._scene(ask, _last_picture(history))
+        shown, results = False, []
         if utterance is None:
             obliged = True
             results = _results(history)
             last = next((item for item in reversed(history) if isinstance(item, Message) and item.role == "user"), None)
-            images = last is not None and bool(last.images)
+            shown = last is not None and bool(last.images)
             utterance = Utterance(last.text, spoken=False) if last else None
         words = utterance.text if utterance else ""
         if ask.tools and (name := tools.forced(ask, words)) is not None:
             return _calling(name, tools.arguments(name, ask, words, scene.now))
         if results:
             return _told("call_result", say(" ".join(tools.in_words(result.output) for result in results)))
-        if images:
-            return _told("picture", say("I got your picture, but I have not learned to look at pictures yet."))
+        if shown and ((asked := understand(words)) is None or asked.skill in _VAGUE):
+            return _told("picture", pictures.describe(scene, {}))
         if utterance is None or not words.strip():
             if not obliged:
                 return _SILENCE
@@ -191,16 +202,16 @@ class Brain:
             wanted.append(Want(_GREETING, _GREETING, self._configured))
         return sorted(wanted, key=lambda want: want.due)
 
-    def initiative(self, token: str, *, ask: Ask) -> Plan:
-        """What it says when a want is granted; silence if it is wanted no more."""
+    def initiative(self, token: str, *, ask: Ask, history: Sequence[HistoryItem] = ()) -> Plan:
+        """What it says when a want is granted, whatever was said before; silence if it is wanted no more."""
         scene = self._scene(ask)
         if token == _GREETING:
             return _SILENCE if self._state.greeted else self._greeting(scene)
         timer = next((timer for timer in self._state.timers if timer.token == token), None)
         return _told(timer.kind, timers.due(scene, timer)) if timer else _SILENCE
 
-    def idle(self, *, ask: Ask) -> Plan:
-        """What it says when the person has been silent for the idle time-out."""
+    def idle(self, *, ask: Ask, history: Sequence[HistoryItem] = ()) -> Plan:
+        """What it says when the person has been silent for the idle time-out, whatever was said before."""
         scene = self._scene(ask)
         text = scene.one_of(
             "Are you still there? You can ask me for the time, a timer, or a story.",
@@ -240,9 +251,12 @@ class Brain:
         if self._state.last is plan.clauses:
             self._state = replace(self._state, last_heard=chars)
 
-    def _scene(self, ask: Ask) -> Scene:
+    def _scene(self, ask: Ask, picture: bytes | None = None) -> Scene:
+        """Where it answers; a ``picture`` is known once it was looked at."""
         who: Persona = persona.read(ask.instructions or self._instructions)
-        return Scene(self._now(), self._state, who, Random(f"{self._seed}/{self._state.exchanges}"))
+        sight = self._looked[1] if self._looked is not None and self._looked[0] is picture else None
+        dice = Random(f"{self._seed}/{self._state.exchanges}")
+        return Scene(self._now(), self._state, who, dice, shown=picture is not None, sight=sight)
 
 
 # -- pieces -------------------------------------------------------------------------------------------------
@@ -261,6 +275,10 @@ def _asking(pending: Pending) -> Effect:
 
 def _calling(name: str, arguments: str) -> Plan:
     return Plan(_NOTHING, "tool", call=(name, arguments))
+
+
+def _last_picture(history: Sequence[HistoryItem]) -> bytes | None:
+    return next((item.images[-1] for item in reversed(history) if isinstance(item, Message) and item.images), None)
 
 
 def _results(history: Sequence[HistoryItem]) -> list[CallResult]:

@@ -13,7 +13,7 @@ from typing import Final
 from duologue.backends.pocket.brain.skills import BY_NAME
 from duologue.backends.pocket.brain.slots import Value
 from duologue.backends.pocket.brain.understanding import fit, index, understand
-from duologue.backends.pocket.brain.words import plain, variants, word_set
+from duologue.backends.pocket.brain.words import Words, plain, variants, word_set
 
 _LISTENING: Final = word_set(
     "mm uh huh oh ah aha yes okay right sure wow really nice cool great good interesting indeed exactly true ha fine"
@@ -21,12 +21,14 @@ _LISTENING: Final = word_set(
 _LISTENING_PHRASES: Final = frozenset(
     ("i see", "all right", "oh i see", "of course", "i know", "got it", "is that so", "oh my", "that is right")
 )
-_HESITATING: Final = frozenset({"um", "uh", "er", "ah"})
-_HANGING: Final = word_set(
+HESITATING: Final = frozenset({"um", "uh", "er", "ah"})
+"""Sounds of somebody who looks for words."""
+HANGING: Final = word_set(
     "a an the and or but because if so of for to in at from with by about than my your his her our their plus minus"
     " times divided multiplied point is are was am i called named how what who when where which why every until"
     " between into over per whether while as"
 )
+"""Words after which an utterance does not end."""
 _CLEAR: Final = 0.85
 _EXACT: Final = 0.9
 _LONG: Final = 16
@@ -42,18 +44,22 @@ class Judgement:
     backchannel: bool
 
 
+def only_listening(words: Words) -> bool:
+    """Whether there is nothing in the words but signs of listening."""
+    return bool(words) and (all(word in _LISTENING for word in words) or " ".join(words) in _LISTENING_PHRASES)
+
+
 @lru_cache(maxsize=4096)
 def judge(text: str) -> Judgement:
     """The judgement on the words alone, without any context."""
     words = plain(text)
     if not words:
         return Judgement(None, False)
-    listening = all(word in _LISTENING for word in words) or " ".join(words) in _LISTENING_PHRASES
-    return Judgement(_complete(text, words), listening)
+    return Judgement(_complete(text, words), only_listening(words))
 
 
-def _complete(text: str, words: tuple[str, ...]) -> bool | None:
-    if words[-1] in _HESITATING and words != ("uh", "huh"):
+def _complete(text: str, words: Words) -> bool | None:
+    if words[-1] in HESITATING and words != ("uh", "huh"):
         return False
     prefix = False
     found: list[tuple[float, bool | None]] = []
@@ -64,8 +70,8 @@ def _complete(text: str, words: tuple[str, ...]) -> bool | None:
                   if parse.score > _EXACT]  # fmt: skip
     if found:
         verdict = max(found, key=lambda each: each[0])[1]
-        return False if verdict is None and words[-1] in _HANGING else verdict
-    if words[-1] in _HANGING:
+        return False if verdict is None and words[-1] in HANGING else verdict
+    if words[-1] in HANGING:
         return False
     if len(words) > _LONG:
         return False if prefix else None

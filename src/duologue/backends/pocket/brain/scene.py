@@ -14,6 +14,7 @@ from random import Random
 from typing import TypeAlias
 
 from duologue.backends.pocket.brain.persona import Persona
+from duologue.backends.pocket.brain.pictures import Sight
 from duologue.backends.pocket.brain.slots import Value
 
 Slots: TypeAlias = Mapping[str, Value]
@@ -146,6 +147,10 @@ class Scene:
     state: State
     persona: Persona
     random: Random
+    shown: bool = False
+    """Whether the person has shown a picture."""
+    sight: Sight | None = None
+    """What is on the last one; ``None`` also where it cannot be seen."""
 
     def one_of(self, *choices: str) -> str:
         return self.random.choice(choices)

@@ -153,6 +153,8 @@ THINGS: Final = {
 }  # fmt: skip
 COLOURS: Final = ("red", "blue", "green", "yellow", "black", "white", "orange", "purple", "brown", "pink", "grey")
 
+SHAPES: Final = ("circle", "square", "rectangle", "triangle", "oval")
+
 KINDS: Final[dict[str, Kind]] = {
     "number": Kind(numbers.sample, numbers.read, words=_NUMBER_WORDS),
     "amount": Kind(numbers.sample, _amount_read, words=_NUMBER_WORDS),
@@ -181,6 +183,9 @@ KINDS: Final[dict[str, Kind]] = {
     "place": _free(PLACES, 5),
     "likes": _free(LIKES, 6),
     "colour": _free(COLOURS, 3),
+    "shade": _listed({**_same(*COLOURS), "violet": "purple", "gray": "grey"}),
+    "shape": _listed(_same(*SHAPES)),
+    "shapes": _listed({f"{shape}s": shape for shape in SHAPES[:4]}),  # nobody can be heard to say "ovals"
     "food": _free(("pizza", "bread", "fish", "chocolate", "apple pie", "soup", "rice", "cheese"), 3),
     "relation": _listed(_same(*THINGS)),
     "fact": _free(("the keys are in the kitchen", "i parked the car in the garden", "the door code is four two six",

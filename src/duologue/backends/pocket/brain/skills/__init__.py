@@ -13,6 +13,7 @@ from duologue.backends.pocket.brain.skills import (
     counting,
     dialogue,
     memory,
+    pictures,
     smalltalk,
     spelling,
     stories,
@@ -23,7 +24,7 @@ from duologue.backends.pocket.brain.skills.skill import Skill
 SKILLS: Final[tuple[Skill, ...]] = tuple(
     skill
     for room in (about, smalltalk, clock, arithmetic, conversion, counting, spelling, chance, timers, memory, dialogue,
-                 stories)
+                 stories, pictures)
     for skill in room.SKILLS
 )  # fmt: skip
 BY_NAME: Final = {skill.name: skill for skill in SKILLS}

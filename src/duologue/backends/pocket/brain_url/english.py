@@ -1,0 +1,78 @@
+"""Are these words finished? Where anything may be said, only the form of English sentences tells, and not always."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from duologue.backends.pocket.brain.judgement import HANGING, HESITATING, Judgement, only_listening
+from duologue.backends.pocket.brain.words import Words, plain, word_set
+
+_HANGING: Final = HANGING | word_set(
+    "will would can could shall should may might must do does did have has had not were been being its this these"
+    " those some any no every each i he she they we very really quite too also only even just more most less much many"
+    " let want need going like please onto upon under above below through during after before since against among"
+    " behind beside near without within toward towards across around along except nor yet although unless"
+)
+"""Words after which more must come, in most sentences."""
+
+_ENDING: Final = word_set("do does did can could will would should have has had am is are was were not too more like")
+"""Those of them with which a short answer or a question may well end: "yes I do", "how many more"."""
+
+_UNFINISHED: Final = tuple(
+    tuple(line.split())
+    for line in (
+        "tell me", "do you know", "can you", "could you", "can you tell me", "could you tell me", "i would like",
+        "i want", "give me", "show me", "let me", "is there", "are there", "what about", "how about", "i think",
+        "i mean", "you know", "what is", "what are", "who is", "where is", "how many", "how much", "what kind",
+    )
+)  # fmt: skip
+"""Beginnings that are nothing by themselves."""
+
+_ASKING: Final = word_set("who what when where why how which whose whom")
+_AUXILIARIES: Final = word_set(
+    "is are was were am do does did can could will would shall should may might must have has had"
+)
+_IMPERATIVES: Final = word_set(
+    "tell give explain describe show list write make read sing say play stop help translate summarise summarize compare"
+    " name find count spell repeat continue go start begin define suggest recommend think imagine guess calculate add"
+    " convert remind set turn open close look wait describe answer talk speak"
+)
+_LEADING: Final = word_set("please okay hello hey so and well now then but yes no")
+"""Words that may stand before a question or a request without changing what it is."""
+
+_STOPS: Final = frozenset(
+    ("stop", "stop it", "please stop", "stop please", "stop talking", "be quiet", "quiet", "quiet please", "shut up",
+     "enough", "that is enough", "never mind", "okay stop", "no stop", "stop stop", "hush", "silence")
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def judge(text: str) -> Judgement:
+    """What the words of an unfinished utterance amount to."""
+    words = plain(text)
+    if not words:
+        return Judgement(None, False)
+    return Judgement(_complete(words), only_listening(words))
+
+
+def is_stop(text: str) -> bool:
+    """Whether it asks for nothing but silence."""
+    return " ".join(plain(text)) in _STOPS
+
+
+def _complete(words: Words) -> bool | None:
+    bare = words
+    while bare and bare[0] in _LEADING:
+        bare = bare[1:]
+    if not bare:
+        return None
+    if words[-1] in HESITATING or bare in _UNFINISHED:
+        return False
+    last = words[-1]
+    if last in _HANGING and not (last in _ENDING and len(bare) > 2 and bare[-2] not in _ASKING):
+        return False
+    asked = bare[0] in _ASKING or bare[0] in _AUXILIARIES
+    if (asked and len(bare) >= 3) or (bare[0] in _IMPERATIVES and len(bare) >= 3):
+        return None if last in _ENDING else True
+    return None
