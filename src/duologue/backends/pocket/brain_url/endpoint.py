@@ -85,16 +85,20 @@ class Endpoint:
     async def _read(self, response: httpx.Response, tell: Callable[[str], None], limit: asyncio.Timeout) -> Answer:
         answer, lines, size = Answer(), Lines(), 0
 
+        def wait_on() -> None:
+            limit.reschedule(asyncio.get_running_loop().time() + self._address.patience)
+
         def take(line: str) -> None:
             nonlocal size
             if line.startswith("data:"):  # comments only keep the connection alive
-                limit.reschedule(asyncio.get_running_loop().time() + self._address.patience)
+                wait_on()
             if text := answer.take(line):
                 size += len(text)
                 tell(text)
             if size > LONGEST:
                 raise Nonsense(f"the answer goes on beyond {LONGEST} characters")
 
+        wait_on()
         async for data in response.aiter_bytes():
             for line in lines.push(data):
                 take(line)

@@ -9,22 +9,24 @@ from duologue.backends.pocket.brain.judgement import HANGING, HESITATING, Judgem
 from duologue.backends.pocket.brain.words import Words, plain, word_set
 
 _HANGING: Final = HANGING | word_set(
-    "will would can could shall should may might must do does did have has had not were been being its this these"
-    " those some any no every each i he she they we very really quite too also only even just more most less much many"
-    " let want need going like please onto upon under above below through during after before since against among"
-    " behind beside near without within toward towards across around along except nor yet although unless"
+    "been being its this these those some any no every each i he she they we very really quite also only even just most"
+    " less much many let want need going please onto upon under above below through during after before since against"
+    " among behind beside near without within toward towards across around along except nor yet although unless"
 )
 """Words after which more must come, in most sentences."""
 
-_ENDING: Final = word_set("do does did can could will would should have has had am is are was were not too more like")
-"""Those of them with which a short answer or a question may well end: "yes I do", "how many more"."""
+_VERBS: Final = word_set("is are was were am will would could should shall may might must have has had")
+"""Those that need more, unless they echo a question: "yes it is", "they would"."""
+
+_ECHOED: Final = word_set("i you he she it we they that this there who so")
 
 _UNFINISHED: Final = tuple(
     tuple(line.split())
     for line in (
         "tell me", "do you know", "can you", "could you", "can you tell me", "could you tell me", "i would like",
         "i want", "give me", "show me", "let me", "is there", "are there", "what about", "how about", "i think",
-        "i mean", "you know", "what is", "what are", "who is", "where is", "how many", "how much", "what kind",
+        "i mean", "i think that", "i know that", "you know",
+        "what is", "what are", "who is", "where is", "how many", "how much", "what kind",
     )
 )  # fmt: skip
 """Beginnings that are nothing by themselves."""
@@ -33,6 +35,7 @@ _ASKING: Final = word_set("who what when where why how which whose whom")
 _AUXILIARIES: Final = word_set(
     "is are was were am do does did can could will would shall should may might must have has had"
 )
+_BEING: Final = word_set("is are was were am")
 _IMPERATIVES: Final = word_set(
     "tell give explain describe show list write make read sing say play stop help translate summarise summarize compare"
     " name find count spell repeat continue go start begin define suggest recommend think imagine guess calculate add"
@@ -70,9 +73,11 @@ def _complete(words: Words) -> bool | None:
     if words[-1] in HESITATING or bare in _UNFINISHED:
         return False
     last = words[-1]
-    if last in _HANGING and not (last in _ENDING and len(bare) > 2 and bare[-2] not in _ASKING):
+    if last in _VERBS:
+        return None if len(bare) > 1 and bare[-2] in _ECHOED else False
+    if last in _HANGING:
         return False
+    if len(bare) == 3 and bare[0] in _ASKING and bare[1] in _AUXILIARIES - _BEING and bare[2] in _ECHOED:
+        return False  # "what would you …", but "who are you"
     asked = bare[0] in _ASKING or bare[0] in _AUXILIARIES
-    if (asked and len(bare) >= 3) or (bare[0] in _IMPERATIVES and len(bare) >= 3):
-        return None if last in _ENDING else True
-    return None
+    return True if (asked or bare[0] in _IMPERATIVES) and len(bare) >= 3 else None

@@ -147,9 +147,9 @@ def _data_url(image: bytes) -> str:
 
 
 def _join(messages: list[ChatMessage], message: ChatMessage, *, parted: bool = False) -> None:
-    """Append, or add to the last message if it is of the same role and nothing parts the two."""
+    """Append, or add to the last message if it is of the same role, and no result of its calls ``parted`` the two."""
     last = messages[-1] if messages else None
-    if last is None or last["role"] != message["role"] or parted:
+    if last is None or last["role"] != message["role"] or (parted and "tool_calls" in last):
         messages.append(message)
         return
     if "tool_calls" in message:

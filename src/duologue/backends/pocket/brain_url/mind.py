@@ -199,8 +199,9 @@ class Dictated:
 
         def tell(text: str) -> None:
             nonlocal began
-            began = began or bool(text.strip())
-            written.put_nowait(text)
+            if text := text if began else text.lstrip():
+                began = True
+                written.put_nowait(text)
 
         try:
             answer = await self._endpoint.answer(self._request, tell)
