@@ -177,7 +177,7 @@ async def served() -> AsyncIterator[Callable[..., Awaitable[House]]]:
             running = serving(
                 chosen,
                 backend,
-                lambda options, backend, metrics: lambda wake: Echo(alive, wake, metrics),
+                lambda options, backend, metrics: lambda wake, initial: Echo(alive, wake, metrics),
             )
             return House(await stack.enter_async_context(running), backend, alive)
 

@@ -7,6 +7,6 @@ from duologue.server import sessions
 from server.conftest import Echo, EchoBackend
 
 backends.load = lambda name, **options: EchoBackend()
-sessions.opener = lambda options, backend, metrics: lambda wake: Echo(set(), wake, metrics)
+sessions.opener = lambda options, backend, metrics: lambda wake, initial: Echo(set(), wake, metrics)
 
 cli.main(prog_name="duologue")

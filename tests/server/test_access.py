@@ -11,6 +11,7 @@ import pytest
 import websockets
 
 from duologue.server.access import Access
+from duologue.server.client_secrets import ClientSecrets
 from duologue.server.options import OptionError, ServerOptions, is_loopback
 
 from .conftest import House
@@ -128,14 +129,14 @@ async def test_a_name_that_was_rebound_to_loopback_is_not_answered(served: Start
 
 
 def test_the_servers_own_page_may_use_it_under_any_name() -> None:
-    access = Access(ServerOptions(host="0.0.0.0", token=TOKEN))
+    access = Access(ServerOptions(host="0.0.0.0", token=TOKEN), ClientSecrets())
     assert access.allows("http://192.168.1.5:8790", "192.168.1.5:8790")
     assert access.allows("https://talk.lan", "talk.lan"), "behind a proxy that speaks TLS"
     assert access.allows("https://talk.lan", "talk.lan:443")
     assert not access.allows("http://192.168.1.5:8080", "192.168.1.5:8790")
     assert not access.allows("http://other.lan:8790", "192.168.1.5:8790")
     assert not access.allows("http://192.168.1.5:8790", None)
-    assert Access(ServerOptions(allow_origins=("*",))).allows("https://anything.example")
+    assert Access(ServerOptions(allow_origins=("*",)), ClientSecrets()).allows("https://anything.example")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.168.1.5", "example.org", "localhost.example.org"])

@@ -158,5 +158,5 @@ async def test_two_servers_in_one_process_and_a_port_that_is_taken(served: Start
 async def test_a_backend_that_cannot_start_is_named_with_its_cause() -> None:
     backend = EchoBackend(fault="no voice is installed: apt install flite")
     with pytest.raises(CannotStart, match="'echo' cannot start: no voice is installed: apt install flite"):
-        async with serving(ServerOptions(port=0), backend, lambda *_: lambda wake: Echo(set(), wake, None)):
+        async with serving(ServerOptions(port=0), backend, lambda *_: lambda wake, initial: Echo(set(), wake, None)):
             raise AssertionError("it must not run")

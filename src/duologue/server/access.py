@@ -9,7 +9,8 @@ Three questions, in this order, to every request and WebSocket handshake:
   the operator named may; programs other than browsers send none, and may.
 * **Token**: on every route but the page, its files and ``/healthz``. It is an API key, so it is read where
   OpenAI's clients put it: the ``Authorization`` header, or a WebSocket subprotocol. Not in the URL, where
-  logs and histories would keep it, except at ``/api/chat``: Moshi's clients send nothing but a URL.
+  logs and histories would keep it, except at ``/api/chat``: Moshi's clients send nothing but a URL. For a
+  WebSocket at ``/v1/realtime`` a client secret does as well.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from duologue.server.client_secrets import ClientSecrets
 from duologue.server.errors import refusal
 from duologue.server.options import ServerOptions, is_loopback
 
@@ -31,6 +33,9 @@ KEY_SUBPROTOCOL = "openai-insecure-api-key."
 CHAT = "/api/chat"
 """Where Moshi's own protocol is spoken."""
 
+REALTIME = "/v1/realtime"
+"""Where sessions are."""
+
 _OPEN = ("/", "/healthz", "/favicon.ico")
 _OPEN_FOLDER = "/static/"
 _PORTS = {"http": 80, "https": 443}
@@ -39,7 +44,8 @@ _PORTS = {"http": 80, "https": 443}
 class Access:
     """The rules of one server, made from its options."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, issued: ClientSecrets) -> None:
+        self._issued = issued
         self._token = None if options.token is None else options.token.encode()
         self._origins = frozenset(options.allow_origins)
         self._check_host = options.token is None
@@ -92,17 +98,26 @@ class Access:
 
     def _knows(self, headers: Headers, scope: Scope) -> bool:
         assert self._token is not None
-        offered = []
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            offered.append(credentials.strip())
-        for protocol in scope.get("subprotocols", ()):
-            if protocol.startswith(KEY_SUBPROTOCOL):
-                offered.append(protocol.removeprefix(KEY_SUBPROTOCOL))
-        if scope["path"] == CHAT:
-            offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
+        offered = offered_keys(headers, scope)
         # As bytes: compare_digest takes text only if it is ASCII.
-        return any(hmac.compare_digest(key.encode(), self._token) for key in offered)
+        if any(hmac.compare_digest(key.encode(), self._token) for key in offered):
+            return True
+        realtime = scope["type"] == "websocket" and scope["path"] == REALTIME
+        return realtime and self._issued.settings(offered) is not None
+
+
+def offered_keys(headers: Headers, scope: Scope) -> list[str]:
+    """The API keys that a request shows."""
+    offered = []
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        offered.append(credentials.strip())
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith(KEY_SUBPROTOCOL):
+            offered.append(protocol.removeprefix(KEY_SUBPROTOCOL))
+    if scope["path"] == CHAT:
+        offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
+    return offered
 
 
 class Gate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from structlog.contextvars import bound_contextvars
 
 from duologue.backends.contract import Card
-from duologue.server import errors, websocket
-from duologue.server.access import CHAT, Access, CrossOrigin, Gate
+from duologue.server import client_secrets, errors, websocket
+from duologue.server.access import CHAT, REALTIME, Access, CrossOrigin, Gate, offered_keys
+from duologue.server.client_secrets import ClientSecrets
 from duologue.server.house import Full, House
 from duologue.server.metrics import Metrics
 from duologue.server.options import ServerOptions
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parent / "page"
 
-OpenSession = Callable[[Callable[[], None]], websocket.Driven]
-"""Makes a session, given what it calls to be polled again."""
+OpenSession = Callable[[Callable[[], None], Mapping[str, Any] | None], websocket.Driven]
+"""Makes a session, given what it calls to be polled again, and the settings that it starts with where there are any."""
 
 # Only the page's own files, and its own server; AudioWorklet modules count as scripts.
 _POLICY = "; ".join(
@@ -68,13 +69,15 @@ def build(
     seats: Seats | None = None,
 ) -> Starlette:
     """The application of one server that serves one backend; with ``seats``, in Moshi's protocol too."""
-    access = Access(options)
+    issued = ClientSecrets()
+    access = Access(options, issued)
     models = Models(card)
     routes = [
-        WebSocketRoute("/v1/realtime", _realtime(house, metrics, opener)),
+        WebSocketRoute(REALTIME, _realtime(house, metrics, opener, issued)),
         *([] if seats is None else [_chat_route(house, metrics, seats)]),
         WebSocketRoute("/{path:path}", _no_such_socket),
-        Route("/v1/realtime", _upgrade_required),
+        Route(REALTIME, _upgrade_required),
+        Route("/v1/realtime/client_secrets", client_secrets.endpoint(issued, card), methods=["POST"]),
         Route("/v1/realtime/calls", _no_webrtc, methods=["POST"]),
         Route("/v1/models", models.list),
         Route("/v1/models/{name:path}", models.retrieve),
@@ -120,7 +123,9 @@ def _chat_route(house: House, metrics: Metrics, seats: Seats) -> WebSocketRoute:
     return WebSocketRoute(CHAT, chat.endpoint(house, metrics, seats))
 
 
-def _realtime(house: House, metrics: Metrics, opener: OpenSession) -> Callable[[WebSocket], Awaitable[None]]:
+def _realtime(
+    house: House, metrics: Metrics, opener: OpenSession, issued: ClientSecrets
+) -> Callable[[WebSocket], Awaitable[None]]:
     async def realtime(socket: WebSocket) -> None:
         """``WS /v1/realtime?model=NAME``; clients send OpenAI's names, the loaded model answers to all."""
         for other in ("call_id", "intent"):
@@ -128,7 +133,8 @@ def _realtime(house: House, metrics: Metrics, opener: OpenSession) -> Callable[[
                 message = f"'{other}' belongs to an API that this server does not have; connect without it"
                 await socket.send_denial_response(errors.refusal(400, message, "unsupported_parameter"))
                 return
-        line = websocket.Line(socket, opener)
+        initial = issued.settings(offered_keys(socket.headers, socket.scope))
+        line = websocket.Line(socket, lambda wake: opener(wake, initial))
         name = secrets.token_hex(4)
         try:
             with bound_contextvars(session=name), house.seat(line), metrics.sessions.track_inprogress():

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def body(message: str, code: str, *, kind: str = "invalid_request_error") -> dict[str, Any]:
-    """The JSON body of a refusal."""
-    return {"error": {"message": message, "type": kind, "code": code, "param": None}}
+def body(message: str, code: str, *, kind: str = "invalid_request_error", param: str | None = None) -> dict[str, Any]:
+    """The JSON body of a refusal; ``param`` names what was wrong in the request."""
+    return {"error": {"message": message, "type": kind, "code": code, "param": param}}
 
 
 def refusal(
@@ -24,10 +24,11 @@ def refusal(
     code: str,
     *,
     kind: str = "invalid_request_error",
+    param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An HTTP refusal; sent on a WebSocket that was not accepted yet, it denies the handshake."""
-    return JSONResponse(body(message, code, kind=kind), status_code=status, headers=dict(headers or {}))
+    return JSONResponse(body(message, code, kind=kind, param=param), status_code=status, headers=dict(headers or {}))
 
 
 def event(message: str, code: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from duologue.backends.contract import Backend
 from duologue.server.metrics import Metrics
@@ -12,11 +13,13 @@ from duologue.session.options import SessionOptions
 from duologue.session.session import Session
 
 
-def opener(options: ServerOptions, backend: Backend, metrics: Metrics) -> Callable[[Callable[[], None]], Driven]:
-    """Makes sessions; each is given what it calls to be polled again."""
+def opener(
+    options: ServerOptions, backend: Backend, metrics: Metrics
+) -> Callable[[Callable[[], None], Mapping[str, Any] | None], Driven]:
+    """Makes sessions; each is given what it calls to be polled again, and settings to start with if there are any."""
     defaults = SessionOptions(lead_ms=options.lead_ms)
 
-    def open_session(wake: Callable[[], None]) -> Session:
-        return Session(backend, options=defaults, wake=wake, observer=metrics)
+    def open_session(wake: Callable[[], None], initial: Mapping[str, Any] | None) -> Session:
+        return Session(backend, options=defaults, initial=initial, wake=wake, observer=metrics)
 
     return open_session
