@@ -141,7 +141,7 @@ class Brain:
             return _calling(name, tools.arguments(name, ask, words, scene.now))
         if results:
             return _told("call_result", say(" ".join(tools.in_words(result.output) for result in results)))
-        if shown and ((asked := understand(words)) is None or asked.skill in _VAGUE):
+        if shown and not _asks_clearly(words):
             return _told("picture", pictures.describe(scene, {}))
         if utterance is None or not words.strip():
             if not obliged:
@@ -275,6 +275,14 @@ def _asking(pending: Pending) -> Effect:
 
 def _calling(name: str, arguments: str) -> Plan:
     return Plan(_NOTHING, "tool", call=(name, arguments))
+
+
+def _asks_clearly(words: str) -> bool:
+    """Whether words said with a picture ask for something, rather than only what it is."""
+    asked = understand(words)
+    if asked is None or asked.skill in _VAGUE:
+        return False
+    return asked.score >= _CLEARLY or BY_NAME[asked.skill] in pictures.SKILLS
 
 
 def _last_picture(history: Sequence[HistoryItem]) -> bytes | None:

@@ -21,7 +21,7 @@ import structlog
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from duologue.backends.pocket.brain.shapes import Labels, Mask, ShapeName, box, is_outline, patches, shape_of
+from duologue.backends.pocket.brain.shapes import Labels, Mask, ShapeName, inside, is_outline, patches, shape_of
 
 log = structlog.get_logger("duologue.pocket")
 
@@ -77,7 +77,9 @@ def see(data: bytes) -> Sight | None:
                 return None
             image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG can be decoded small at once
             small = _small(image)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error) as error:
+    except (
+        Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error
+    ) as error:  # fmt: skip
         # Everything that Pillow's decoders raise at broken files.
         log.info("picture could not be decoded", cause=str(error))
         return None
@@ -147,16 +149,17 @@ def _understood(clean: Colours, raw: Colours) -> Sight:
     ground = int(np.bincount(edge).argmax())
     if np.mean(edge == ground) < _PLAIN:
         return Sight(None, (), shares)
-    things, taken = [], np.zeros(clean.shape, np.bool_)
+    things, lines = [], np.zeros(clean.shape, np.bool_)
+    for mask in _large(patches(raw != ground, diagonal=True), LEAST / 2):
+        if raw[mask][0] != ground and is_outline(mask) and (shape := shape_of(mask)):
+            lines |= mask
+            things.append(Thing(COLOURS[int(np.bincount(raw[mask]).argmax())], shape, int(mask.sum()) / area))
     for mask in _large(patches(clean), LEAST):
         colour = int(clean[mask][0])
-        if colour != ground:  # else it is the ground itself, or the inside of an outline
+        if colour == ground or lines[mask].mean() > 0.5:  # the ground itself, the inside of an outline, or its line
+            continue
+        if not is_outline(mask) or np.mean(clean[inside(mask)] == ground) > 0.5:  # else it is something's border
             things.append(Thing(COLOURS[colour], shape_of(mask), int(mask.sum()) / area))
-            taken[box(mask)] = True
-    for mask in _large(patches(raw != ground, diagonal=True), LEAST / 2):
-        if raw[mask][0] != ground and not taken[box(mask)].any() and is_outline(mask) and (shape := shape_of(mask)):
-            colour = int(np.bincount(raw[mask]).argmax())
-            things.append(Thing(COLOURS[colour], shape, int(mask.sum()) / area))
     if len(things) > MANY:
         return Sight(None, (), shares)
     return Sight(COLOURS[ground], tuple(sorted(things, key=lambda thing: -thing.share)), shares)

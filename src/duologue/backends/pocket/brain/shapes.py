@@ -62,21 +62,27 @@ def patches(values: NDArray[Any], *, diagonal: bool = False) -> Labels:
     return np.unique(label, return_inverse=True)[1].reshape(values.shape)
 
 
-def box(mask: Mask) -> tuple[slice, slice]:
+def _box(mask: Mask) -> tuple[slice, slice]:
     """Rows and columns that hold all of the mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def inside(mask: Mask) -> Mask:
+    """What the mask encloses without being it."""
+    enclosed: Mask = _filled(mask) & ~mask
+    return enclosed
+
+
 def is_outline(mask: Mask) -> bool:
     """Whether the mask is hardly more than the line around something."""
-    mask = mask[box(mask)]
+    mask = mask[_box(mask)]
     return bool(mask.sum() < _THIN * _filled(mask).sum())
 
 
 def shape_of(mask: Mask) -> ShapeName | None:
     """What the pixels of ``mask`` [height, width] form, by their outline; ``None``: nothing with a name here."""
-    mask = _filled(mask[box(mask)])
+    mask = _filled(mask[_box(mask)])
     hull = _hull(_corners(mask))
     area = _area(hull)
     if min(mask.shape) < 4 or mask.sum() < _SOLID * area:

@@ -70,7 +70,7 @@ def count(scene: Scene, slots: Slots) -> Reply:
     shade, shape = slots.get("shade"), slots.get("shape")
     number = len(_those(sight, shade=shade, shape=shape))
     noun = " ".join(str(word) for word in (shade, shape or "thing") if word)
-    return say(f"I see {_a(noun).replace('a ', 'one ', 1) if number == 1 else _several(number, noun)}.")
+    return say(f"I see {f'one {noun}' if number == 1 else _several(number, noun)}.")
 
 
 def is_there(scene: Scene, slots: Slots) -> Reply:
