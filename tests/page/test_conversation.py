@@ -100,7 +100,7 @@ def test_a_pause_holds_the_reply_and_nothing_of_it_is_lost(live: Page, server: S
     (mark,) = marks(live)
     assert (mark["lane"], mark["kind"]) == ("said", "paused")
     assert mark["until"] is not None
-    assert 0.5 < mark["until"] - mark["at"] < 1.0
+    assert 0.4 < mark["until"] - mark["at"] < 1.0  # either message may be handled some frames late
     assert not [e for e in server.received if e["type"] == "conversation.item.truncate"]
 
 
