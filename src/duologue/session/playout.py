@@ -109,6 +109,11 @@ class Playout:
         """Whether all of it has left and nothing more comes."""
         return self.complete and not self._queue
 
+    @property
+    def waiting(self) -> int:
+        """Samples that have not left yet."""
+        return sum(len(segment.wave) for segment in self._queue) - self._offset
+
     def due(self, now: float) -> list[Piece]:
         """What may leave at ``now``, oldest first."""
         pieces: list[Piece] = []

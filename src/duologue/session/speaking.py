@@ -182,6 +182,7 @@ class Speaking:
             params=params,
             token=token,
             speech=ask.speech,
+            live=self._floor.word == "model",
         )
         history = self._connection.conversation.history(turn.item_id if turn else None, params=wanted)
         self._link.send(
