@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +98,27 @@ async def moshi_error(url: str, query: str) -> list[bytes]:
             await socket.recv()
     assert isinstance(error, bytes) and error[0] == Kind.ERROR
     return [error]
+
+
+async def test_realtime_clients_are_told_when_there_is_no_room_and_when_the_model_dies() -> None:
+    async with served("echo", rows=1) as (server, backend):
+        url = server.url.replace("http", "ws", 1) + "v1/realtime?model=echo"
+        async with websockets.connect(url) as first:
+            assert json.loads(await first.recv())["type"] == "session.created"
+            async with websockets.connect(url) as second:
+                error = json.loads(await second.recv())
+                assert error["error"]["code"] == "no_room"
+                assert "all 1 conversations" in error["error"]["message"]
+                await second.wait_closed()
+                assert second.close_code == 1013
+            assert backend.engine.pid is not None
+            os.kill(backend.engine.pid, signal.SIGKILL)
+            lost = json.loads(await first.recv())
+            assert (lost["type"], lost["error"]["code"]) == ("error", "session_lost")
+            await first.wait_closed()
+            assert first.close_code == 1011
+        async with asyncio.timeout(20):
+            while backend.engine.pulse is None:  # noqa: ASYNC110  (watched from outside)
+                await asyncio.sleep(0.05)
+        async with websockets.connect(url) as third:
+            assert json.loads(await third.recv())["type"] == "session.created"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def test_a_tiny_model_talks_and_is_the_same_for_the_same_seed(tmp_path: Path) ->
     loud = torch.cat([frames.wave for frames in said[1:]]).abs().max()
     assert 0.01 < loud < 1, "as loud as a person"
     assert any(frames.text[0] is not None for frames in said)
+
+
+def test_the_example_of_the_documentation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("tiny", "moshi", str(tmp_path / "tiny")).exit_code == 0
+    page = (Path(__file__).parents[2] / "docs" / "moshi.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example.replace("/tmp/tiny", str(tmp_path / "tiny")), "docs/moshi.md", "exec"), {})
+    assert capsys.readouterr().out.count("torch.Size([2, 1920])") == 25
 
 
 def test_other_sizes_in_the_published_names(tmp_path: Path) -> None:
