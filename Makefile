@@ -4,6 +4,7 @@
 # Everything goes into .venv; PYTHON chooses the interpreter (3.11 or later).
 
 PYTHON ?= python3
+TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -29,7 +30,10 @@ $(VENV)/talk.stamp: pyproject.toml | $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[voice]'
 	@touch $@
 
+# PyTorch first, so that nothing that needs it chooses another; on a machine with its own index for CPU builds:
+#   make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 $(VENV)/test.stamp: pyproject.toml | $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 

@@ -29,7 +29,8 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     """A model that can be driven without a server: frame by frame, whole files, batches (``docs/moshi.md``).
 
     ``name``: a directory of a published layout, or a repository of the hub (``owner/name``, ``owner/name@revision``).
-    The others are as on the command line. Returns the system's own class, :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`; both are
+    The others are as on the command line. Returns the system's own class,
+    :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`; both are
     :class:`duologue.models.contract.FrameModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
     """
     from duologue.engine import loading

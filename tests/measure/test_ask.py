@@ -154,7 +154,7 @@ def test_a_model_that_cannot_start_says_why(question: Path, monkeypatch: pytest.
         async def start(self) -> None:
             raise OSError("there is no synthesizer; install flite")
 
-    monkeypatch.setattr(opening, "load", lambda name, live, options: Broken())
+    monkeypatch.setattr(opening, "load", lambda name, **_: Broken())
     result = run(question, "--json")
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -163,7 +163,7 @@ def test_a_model_that_cannot_start_says_why(question: Path, monkeypatch: pytest.
 
 def test_in_process_on_virtual_time(question: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No latency is told then, for there is none."""
-    monkeypatch.setattr(opening, "load", lambda name, live, options: Parrot(says=3.0))
+    monkeypatch.setattr(opening, "load", lambda name, **_: Parrot(says=3.0))
     spoken = tmp_path / "hello.wav"
     write_wave(spoken, speak("Hello, how are you?", "slt").wave)
     result = run(spoken, "--json", "--fast")

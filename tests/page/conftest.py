@@ -16,29 +16,21 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from .scripted import ScriptedServer
 
-RATE = 16_000
-SPOKEN = ((1.0, "what time is it"), (6.5, "tell me a story"), (11.0, "stop"))
-"""(seconds from the start, words): what the fake microphone hears."""
-
 OpenPage: TypeAlias = Callable[..., Page]
 
 
 @pytest.fixture(scope="package")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The fake microphone's WAV, spoken by flite."""
+    """The fake microphone's WAV: after a second, flite asks what time it is."""
     flite = shutil.which("flite")
     assert flite, "flite is missing: `make test` installs it (Debian: apt-get install flite)"
     folder = tmp_path_factory.mktemp("spoken")
-    wave = np.zeros(20 * RATE)
-    for number, (start, words) in enumerate(SPOKEN):
-        clip = folder / f"{number}.wav"
-        subprocess.run([flite, "-voice", "slt", "-t", words, str(clip)], check=True)
-        samples, rate = soundfile.read(clip)
-        assert rate == RATE
-        begin = int(start * RATE)
-        wave[begin : begin + len(samples)] += samples
+    clip = folder / "clip.wav"
+    subprocess.run([flite, "-voice", "slt", "-t", "what time is it", str(clip)], check=True)
+    samples, rate = soundfile.read(clip)
+    wave = np.concatenate([np.zeros(rate), samples, np.zeros(20 * rate)])
     whole = folder / "spoken.wav"
-    soundfile.write(whole, wave, RATE)
+    soundfile.write(whole, wave, rate)
     return whole
 
 

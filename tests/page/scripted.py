@@ -26,6 +26,8 @@ import duologue.server
 PAGE = Path(duologue.server.__file__).parent / "page"
 POLICY = "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; img-src 'self' data: blob:"
 
+MODEL = {"id": "scripted", "voices": ["ada", "grace"]}
+
 Event = dict[str, Any]
 
 
@@ -108,7 +110,7 @@ class ScriptedServer:
         if self.token and request.headers.get("Authorization") not in shown and offered not in shown:
             return answer(HTTPStatus.UNAUTHORIZED, b'{"error": {"message": "no"}}', "application/json")
         if path == "/v1/models":
-            return answer(HTTPStatus.OK, b'{"data": [{"id": "scripted"}]}', "application/json")
+            return answer(HTTPStatus.OK, json.dumps({"data": [MODEL]}).encode(), "application/json")
         return None if path == "/v1/realtime" else answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
 
     def _converse(self, guest: ServerConnection) -> None:

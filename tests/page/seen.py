@@ -63,8 +63,18 @@ def sounds(levels: list[tuple[float, float]], above: float) -> list[tuple[float,
     return found
 
 
-def marks(page: Page) -> list[str]:
-    labels: list[str] = page.evaluate(
-        'async () => (await import("/static/app.js")).timeline.marks.map(({ label }) => label)'
+class Mark(TypedDict):
+    kind: str
+    lane: str
+    at: float
+    until: float | None
+
+
+def marks(page: Page) -> list[Mark]:
+    """The timeline's marks, times in seconds; ``until`` only of what has a length."""
+    found: list[Mark] = page.evaluate(
+        """async () => (await import("/static/app.js")).timeline.marks.map(({ kind, lane, at, until }) => ({
+            kind, lane, at: at / 1000, until: until === undefined ? null : until / 1000,
+        }))"""
     )
-    return labels
+    return found

@@ -80,7 +80,7 @@ def test_an_interruption_silences_it_at_once_and_tells_what_was_heard(live: Page
     assert abs(truncate["audio_end_ms"] - heard) < 80
     assert len([e for e in server.received if e["type"] == "conversation.item.truncate"]) == 1
     assert entries(live)[0]["notes"] == "interrupted"
-    assert "cut" in marks(live)
+    assert {(mark["lane"], mark["kind"]) for mark in marks(live)} == {("said", "cut"), ("heard", "barge-in")}
 
     server.reply(2, tone(0.5), "sorry")
     until(lambda: max(loudness(live, 0.2), default=0) > 0.4, "the next reply")
@@ -97,7 +97,10 @@ def test_a_pause_holds_the_reply_and_nothing_of_it_is_lost(live: Page, server: S
     time.sleep(1.3)
     loud = [peak for peak in loudness(live, 4.0) if peak > 0.01]
     assert 0.95 < len(loud) * 512 / 24000 < 1.15
-    assert marks(live) == ["pause", "resume"]
+    (mark,) = marks(live)
+    assert (mark["lane"], mark["kind"]) == ("said", "paused")
+    assert mark["until"] is not None
+    assert 0.5 < mark["until"] - mark["at"] < 1.0
     assert not [e for e in server.received if e["type"] == "conversation.item.truncate"]
 
 

@@ -133,7 +133,7 @@ def test_both_waveforms_are_drawn(live: Page, server: ScriptedServer) -> None:
         const { width, height } = canvas;
         const half = Math.floor((height - 16) / 2);
         const top = lane === "heard" ? 6 : half + 10;
-        const { data } = canvas.getContext("2d").getImageData(width - 150, top, 150, half - 20);
+        const { data } = canvas.getContext("2d").getImageData(width - 150, top, 150, half - 36);
         const wanted = getComputedStyle(canvas).getPropertyValue(`--${lane}`);
         const colour = [1, 3, 5].map((i) => parseInt(wanted.slice(i, i + 2), 16));
         let found = 0;

@@ -14,18 +14,19 @@ from duologue.measure.echo import Alone, Echo, Level, Stop, Stops, echo
 
 
 async def test_pocket_is_stopped_by_others_and_not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "LESSON", "Count to five.")
+    monkeypatch.setattr(measure, "LESSON", "Count to three.")
+    monkeypatch.setattr(measure, "WATCHED", 1.5)
     monkeypatch.setattr(measure, "VOICES", ("kal16",))
     passed: list[float] = []
-    run = await echo(minutes=0.15, trials=1, at=(-6.0,), told=passed.append)
+    run = await echo(minutes=0.1, trials=1, at=(-6.0,), told=passed.append)
     (level,) = run.levels
-    assert level.alone.minutes == 0.15
-    assert level.alone.spoken_s > 4
+    assert level.alone.minutes == 0.1
+    assert level.alone.spoken_s > 3
     assert (level.alone.false_stops, level.alone.false_turns, level.alone.false_pauses) == (0, 0, 0)
     for stops in (level.first, level.later):
         assert (stops.trials, stops.obeyed) == (1, 1)
         assert stops.each[0].silent_ms <= 400
-    assert sum(passed) > 60 * 0.15
+    assert sum(passed) > 60 * 0.1
 
 
 async def test_without_a_canceller_it_stops_itself() -> None:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from duologue import cli, logs
+from duologue.backends import ModelOptions
 from duologue.ears import echo
 from duologue.measure import opening
 from duologue.measure.inprocess import in_process
@@ -123,6 +124,7 @@ def call(*arguments: str, **environment: str | None) -> Result:
 def test_it_talks_in_this_process(told: dict[str, Any]) -> None:
     result = call("--terminal", "--lead-ms", "80", "--log-level", "warning")
     assert result.exit_code == 0, result.output  # Ctrl+C is the way to end it
+    assert told.pop("options") == ModelOptions(sessions=1)
     assert told == {
         "model": None, "url": None, "token": None, "lead_ms": 80, "level": "warning",
         "line": "the line", "device": "the card",

@@ -2,6 +2,8 @@
 
     rate         24 kHz → 16 kHz, as a stream, without waiting
     voice        voice activity: onsets and pauses (Silero VAD by onnxruntime)
+    echo         the loudspeaker taken out of the microphone, for clients that do not do it themselves
+    echo_path    the way from the one to the other as a linear filter
     ngram        word n-gram models with smoothing, written as ARPA files
     recognizer   words from speech: PocketSphinx in worker processes, many utterances at once
     worker       what runs in such a process

@@ -46,7 +46,8 @@ class Hearing:
     def __init__(self, decoder: pocketsphinx.Decoder, channel: Channel) -> None:
         self.decoder = decoder
         self.position = 0
-        self._channel = channel
+        self.channel = channel
+        """As known when the decoding began; better after :meth:`again`."""
         self._parts: list[str] = []
         self._begin = 0
         self._listening = True
@@ -69,8 +70,8 @@ class Hearing:
 
     def again(self) -> None:
         """Back to the first sample, with what was learnt of the channel."""
-        self._channel = self.learnt()
-        self._channel.tell(self.decoder)
+        self.channel = self.learnt()
+        self.channel.tell(self.decoder)
         self._parts.clear()
         self.position = self._begin = 0
         self.decoder.start_utt()
@@ -79,7 +80,7 @@ class Hearing:
     def learnt(self) -> Channel:
         """The channel, as far as this utterance tells; ends the decoding."""
         self._end()
-        return self._channel.after(self.decoder, (self.position - self._begin) * 100 // RATE)
+        return self.channel.after(self.decoder, (self.position - self._begin) * 100 // RATE)
 
     def _end(self) -> None:
         if self._listening:
@@ -132,7 +133,6 @@ class Utterance:
         self.first = Hearing(decoder, channel)
         self.second: Hearing | None = None
         self._vocabulary = vocabulary
-        self._channel = channel
         self._free = re.compile(vocabulary.open_after) if vocabulary.open_after else None
         self._rehear = [] if channel.familiar else list(_REHEAR_AT)
         self._furthest = 0
@@ -176,6 +176,11 @@ class Utterance:
         """Whether samples wait for the first ear."""
         return self.first.position < self._end
 
+    @property
+    def waiting(self) -> int:
+        """Samples (16 kHz) that the first ear has still to hear."""
+        return self._end - self.first.position
+
     def step(self) -> None:
         """The first ear hears one slice."""
         self.first.listen(self._slice(self.first.position))
@@ -201,7 +206,7 @@ class Utterance:
     @property
     def wants_second(self) -> bool:
         """Whether the second ear should listen, from the beginning."""
-        if self.second is not None or self._end > OPEN_LONGEST or not self._heard.text:
+        if self.second is not None or self._end >= OPEN_LONGEST or not self._heard.text:
             return False
         if self._free is not None and self._free.search(self._heard.text):
             return True
@@ -209,8 +214,8 @@ class Utterance:
         return doubtful and (self._finishing or self.first.position >= _DOUBT_AFTER)
 
     def listen_too(self, decoder: pocketsphinx.Decoder) -> None:
-        """The second ear begins."""
-        self.second = Hearing(decoder, self._channel)
+        """The second ear begins, with what the first has learnt of the channel."""
+        self.second = Hearing(decoder, self.first.channel)
 
     @property
     def second_ready(self) -> bool:

@@ -1,7 +1,8 @@
 """A worker process of the recogniser: ``python -m duologue.ears.worker VOCABULARY`` (JSON), messages on its pipes.
 
 PocketSphinx holds the interpreter's lock while it decodes, so it must not live where the sockets are. One worker
-serves many utterances: each gets a slice of 100 ms of audio in turn, second ears only when no first ear waits.
+serves many utterances in slices of 100 ms of audio, those that have least to be heard first, second ears only when no
+first ear waits.
 """
 
 from __future__ import annotations
@@ -62,10 +63,12 @@ class Worker:
     def work(self) -> bool:
         """Decode one slice, or conclude an utterance; ``False`` where nothing waits."""
         for attempt in (self._first, self._second, self._last):
-            for _ in range(len(self._turn)):
-                key = self._turn[0]
-                self._turn.rotate(-1)
+            # Who has least to be heard comes first: a file sent in one go never delays those who talk live.
+            for key in sorted(self._turn, key=lambda key: self._utterances[key].waiting):
                 if attempt(key, self._utterances[key]):
+                    if key in self._utterances:
+                        self._turn.remove(key)
+                        self._turn.append(key)
                     return True
         return False
 

@@ -240,6 +240,47 @@ def echo(model: str, as_json: bool, minutes: float, trials: int, seed: int) -> N
 
 
 @bench.command()
+@JSON
+@click.option("--voice", "voices", multiple=True, help="Voice that speaks, may be repeated.  [default: all there are]")
+@click.option("--per-skill", type=click.IntRange(1), default=3, show_default=True, help="Known phrasings of each.")
+@click.option("--clean", is_flag=True, help="Leave out what is spoken in noise.")
+@click.option("--wrong", is_flag=True, help="List what was misunderstood.")
+def understanding(as_json: bool, voices: tuple[str, ...], per_skill: int, clean: bool, wrong: bool) -> None:
+    """Understanding: the right skill and slots from spoken phrasings, by pocket's ear and brain."""
+    from duologue.ears.recognizer import EarError
+    from duologue.measure.understanding import BESIDE, NOISE, VOICES, Understanding
+    from duologue.measure.understanding import understanding as measure
+
+    async def run() -> Understanding:
+        with _progress(None, "utterances", as_json) as bar:
+            return await measure(
+                voices=voices or (*VOICES, *BESIDE), noises=() if clean else NOISE, per_skill=per_skill, told=bar.update
+            )
+
+    try:
+        result = _run(run())
+    except EarError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{'voice':<22} {'noise':>6}  {'kind':<10} {'of':>4} {'right':>6} {'word errors':>12} {'answered':>9}")
+    for row in result.rows:
+        noise = "" if row.noise_db is None else f"{row.noise_db:g} dB"
+        right = "" if row.kind == "other talk" else f"{row.right:.1%}"
+        click.echo(
+            f"{row.voice:<22} {noise:>6}  {row.kind:<10} {len(row.outcomes):>4} {right:>6} "
+            f"{row.word_error_rate:>12.1%} {row.answered:>9.1%}"
+        )
+    for clip in result.people:
+        click.echo(f"a person: {clip.said!r} was heard as {clip.heard!r}")
+    for reason in result.absent:
+        click.echo(f"not measured: {reason}")
+    for outcome in (each for row in result.rows if wrong for each in row.outcomes if each.wanted and not each.right):
+        click.echo(f"{outcome.said!r} was heard as {outcome.heard!r}: {outcome.understood or 'nothing'}")
+
+
+@bench.command()
 @click.option("--model", default="pocket", show_default=True, help="Model to measure.")
 @JSON
 @click.option("--sessions", type=click.IntRange(2), default=16, show_default=True, help="Guests in all.")

@@ -18,7 +18,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from itertools import cycle
 from typing import Any
 
 from duologue.audio import RATE, Wave, samples, seconds
@@ -37,6 +36,7 @@ LEVELS = (-6.0, 0.0)
 """dB of the echo at the microphone, relative to what is played."""
 
 TASKS = ("Tell me a story.", "Count to thirty.")
+"""What is heard in one room and in the next."""
 
 STAY = 1.0
 """Minutes in one room; then another session begins in another, and the canceller has everything to learn anew."""
@@ -158,7 +158,7 @@ async def echo(
             alone = []
             for room in range(math.ceil(minutes / STAY)):
                 async with _in_room(backend, level, cancel, seed + room, told) as evening:
-                    alone.append(await _alone(evening, min(STAY, minutes - room * STAY)))
+                    alone.append(await _alone(evening, min(STAY, minutes - room * STAY), TASKS[room % len(TASKS)]))
             moments = random.Random(seed)
             first, later = [], []
             for index in range(trials):
@@ -263,11 +263,10 @@ async def _in_room(
         yield evening
 
 
-async def _alone(evening: _Evening, minutes: float) -> Alone:
-    tasks = cycle(TASKS)
+async def _alone(evening: _Evening, minutes: float, task: str) -> Alone:
     while evening.room.position < samples(60 * minutes):
         if not evening.owed:
-            await evening.ask(next(tasks))
+            await evening.ask(task)
         await evening.listen(0.5)
     return Alone(
         minutes=minutes,

@@ -1,18 +1,19 @@
 // What happens in a conversation: the protocol's events become sound, words and marks, and back.
 
-const SETTINGS = {
-  type: "realtime",
-  audio: { input: { transcription: { model: "pocket" } } },
-  // Events beyond OpenAI's that only this page asks for.
-  duologue: { events: ["floor", "partial", "pause", "ignored", "latency"] },
-};
+import { turnDetection } from "./settings.js";
+import { textOf } from "./texts.js";
+
+/** Events beyond OpenAI's that only this page asks for. */
+const EXTENSIONS = ["floor", "partial", "pause", "ignored", "latency"];
+
+const REACH = 300; // ms before the voice's onset that `speech_started` tells of, unless asked otherwise
 
 /** Errors that tell of a lost race, which is nobody's fault. */
 const RACES = new Set(["response_cancel_not_active", "input_audio_buffer_commit_empty"]);
 
 /**
- * `line.send(event)` is the way to the server; `playback`, `transcript` and `timeline` are the rooms of those
- * names; `onFloor(state)` and `onProblem(message)` tell the page.
+ * `line.send(event)` is the way to the server; `playback`, `transcript`, `timeline` and `latency` are the rooms of
+ * those names; `chosen` are the settings; `onFloor(state)` and `onProblem(key of a text, …)` tell the page.
  */
 export class Conversation {
   #active = null; // id of the response being made
@@ -20,9 +21,13 @@ export class Conversation {
   #heard = null; // item of the turn that is being heard, once it has words
   #overlaps = 0; // turns over a reply have no item until they prove to be interruptions
   #waiting = false; // a typed turn waits for the reply before it to end
+  #paused = null; // the timeline's mark where the reply was paused
+  #spoken = false; // this session has spoken: its voice is settled
+  #onset = null; // when the person's turn was noticed, in ms of performance.now()
+  #sent = { ms: 0, until: null }; // sound sent in this session, and when its last sample was heard
 
-  constructor({ line, playback, transcript, timeline, onFloor, onProblem }) {
-    Object.assign(this, { line, playback, transcript, timeline, onFloor, onProblem });
+  constructor({ line, playback, transcript, timeline, latency, chosen, onFloor, onProblem }) {
+    Object.assign(this, { line, playback, transcript, timeline, latency, chosen, onFloor, onProblem });
   }
 
   /** Whether a reply is being made (its sound may end a little later). */
@@ -34,19 +39,50 @@ export class Conversation {
     HANDLERS[event.type]?.call(this, event);
   }
 
-  hear(pcm) {
+  /** 24 kHz samples from the microphone, the last of them heard at `until`. */
+  hear(pcm, until) {
     let bytes = "";
     for (const byte of new Uint8Array(pcm.buffer)) bytes += String.fromCharCode(byte);
-    this.line.send({ type: "input_audio_buffer.append", audio: btoa(bytes) });
+    if (!this.line.send({ type: "input_audio_buffer.append", audio: btoa(bytes) })) return;
+    this.#sent = { ms: this.#sent.ms + pcm.length / 24, until };
+  }
+
+  /** When a moment of the sound sent was heard; the server counts in that. */
+  #when(ms) {
+    const now = performance.now();
+    return this.#sent.until === null ? now : Math.min(now, this.#sent.until - (this.#sent.ms - ms));
+  }
+
+  /** Something of an item came out of the loudspeaker. */
+  sounding(item, at) {
+    this.transcript.began(item, at);
+  }
+
+  /** A picture that the person shows. No answer is asked for: a spoken or typed question will do that. */
+  show(url) {
+    const id = newId();
+    this.transcript.picture(id, url);
+    this.line.send({ type: "conversation.item.create", item: { id, ...message("you", "", url) } });
+  }
+
+  /** A setting was chosen while the conversation goes on. */
+  configure(name) {
+    if (name === "turns" || name === "silence") {
+      this.#update({ input: { turn_detection: turnDetection(this.chosen) } });
+    }
+    if (name === "voice" && !this.#spoken) this.#update({ output: { voice: this.chosen.voice || null } });
+  }
+
+  #update(audio, more = {}) {
+    this.line.send({ type: "session.update", session: { type: "realtime", audio, ...more } });
   }
 
   /** A typed turn. It takes the floor from a reply, as a spoken one would. */
   async say(text) {
-    const id = crypto.randomUUID().replaceAll("-", "");
+    const id = newId();
     this.transcript.final(id, "you", text);
     await this.interrupt(); // first, so that the reply is made to a history cut to what was heard
-    const content = [{ type: "input_text", text }];
-    this.line.send({ type: "conversation.item.create", item: { id, type: "message", role: "user", content } });
+    this.line.send({ type: "conversation.item.create", item: { id, ...message("you", text) } });
     if (this.replying) this.#waiting = true;
     else this.line.send({ type: "response.create" });
   }
@@ -62,38 +98,52 @@ export class Conversation {
     this.#active = this.#heard = null;
     this.#waiting = false;
     this.transcript.settle();
+    this.#unpause();
     this.onFloor("idle");
     return this.playback.flush();
   }
 
+  /** Says whether anything was cut short. */
   async #fallSilent() {
     if (this.#active) this.#unwanted.add(this.#active);
     const cuts = await this.playback.flush();
-    if (cuts.length) this.timeline.mark("said", "cut");
+    // What was paused already was cut there.
+    if (this.#paused && cuts.length) this.#paused.kind = "cut";
+    else if (cuts.length) this.timeline.mark("said", "cut");
+    this.#unpause();
     for (const { item, part, ms } of cuts) {
       this.transcript.note(item, "interrupted");
       this.line.send({ type: "conversation.item.truncate", item_id: item, content_index: part, audio_end_ms: ms });
     }
+    return cuts.length > 0;
+  }
+
+  #unpause() {
+    if (this.#paused) this.#paused.until = performance.now();
+    this.#paused = null;
   }
 
   begin() {
-    this.line.send({ type: "session.update", session: SETTINGS });
+    this.#spoken = false;
+    this.#sent = { ms: 0, until: null };
+    const input = { transcription: { model: "pocket" }, turn_detection: turnDetection(this.chosen) };
+    const output = this.chosen.voice ? { voice: this.chosen.voice } : {};
+    this.#update({ input, output }, { duologue: { events: EXTENSIONS } });
     // After a lost line this is another session: tell it what was said in the old one.
-    for (const { id, side, text } of this.transcript.history()) {
-      const you = side === "you";
-      const content = [{ type: you ? "input_text" : "output_text", text }];
-      const item = { id, type: "message", role: you ? "user" : "assistant", content };
-      this.line.send({ type: "conversation.item.create", item });
+    for (const { id, side, text, picture } of this.transcript.history()) {
+      this.line.send({ type: "conversation.item.create", item: { id, ...message(side, text, picture) } });
     }
   }
 
-  started({ item_id: item }) {
+  async started({ item_id: item, audio_start_ms: start }) {
+    const onset = this.#when(start + REACH);
     if (this.#heard) {
       this.transcript.rename(this.#heard, item);
       this.#heard = item;
     }
     this.transcript.open(item, "you");
-    return this.#fallSilent();
+    this.transcript.began(item, onset);
+    if (await this.#fallSilent()) this.timeline.mark("heard", "barge-in", { at: onset });
   }
 
   responded({ response }) {
@@ -101,6 +151,7 @@ export class Conversation {
   }
 
   sounded({ response_id: response, item_id: item, content_index: part, delta }) {
+    this.#spoken = true;
     if (!this.#unwanted.has(response)) this.playback.push(item, part, delta);
   }
 
@@ -112,7 +163,7 @@ export class Conversation {
       this.#fallSilent();
       for (const item of items) this.transcript.note(item, "interrupted");
     } else if (response.status === "failed") {
-      this.onProblem(`The reply failed: ${response.status_details?.error?.message ?? "no reason was given"}`);
+      this.onProblem("reply failed", response.status_details?.error?.message ?? textOf("no reason"));
     }
     if (this.#waiting) this.line.send({ type: "response.create" });
     this.#waiting = false;
@@ -121,6 +172,7 @@ export class Conversation {
   guessed({ item_id, text }) {
     const item = item_id || `overlap-${this.#overlaps}`;
     this.transcript.partial(item, "you", text);
+    this.transcript.began(item, this.#onset);
     if (text) this.#heard = item;
   }
 
@@ -128,34 +180,51 @@ export class Conversation {
     if (this.#heard === item) this.#heard = null;
   }
 
-  floorChanged({ state }) {
+  floorChanged({ state, audio_ms: ms }) {
+    if (state === "hearing" || state === "contested") this.#onset ??= this.#when(ms);
     // The turn is over and became no item: "mm-hm", or words that were not meant for it.
     if (this.#heard && (state === "idle" || state === "replying")) {
       this.leftAlone({ item_id: this.#heard, text: "" });
       this.#heard = null;
       this.#overlaps += 1;
     }
+    if (state === "idle" || state === "replying") this.#onset = null;
     this.onFloor(state);
   }
 
   paused({ paused }) {
     this.playback.pause(paused);
-    this.timeline.mark("said", paused ? "pause" : "resume");
+    if (!paused) this.#unpause();
+    else this.#paused ??= this.timeline.mark("said", "paused", { until: Infinity });
   }
 
   leftAlone({ item_id: item, text }) {
     this.transcript.leaveAlone(item, text);
-    this.timeline.mark("heard", "left alone");
+    this.transcript.began(item, this.#onset);
+    this.timeline.mark("heard", "left alone", { at: this.#onset ?? performance.now() });
   }
 
   answered({ response_id: response, ms }) {
     this.transcript.latency(response, ms);
-    this.timeline.mark("said", `${Math.round(ms)} ms`);
+    this.timeline.mark("said", "latency", { parts: [Math.round(ms)] });
+    this.latency.add(ms);
   }
 
   complained({ error }) {
-    if (!RACES.has(error.code)) this.onProblem(error.message);
+    if (!RACES.has(error.code)) this.onProblem("told", error.message);
   }
+}
+
+function newId() {
+  return crypto.randomUUID().replaceAll("-", "");
+}
+
+/** What one side said, wrote or showed, as an item of the protocol without its id. */
+function message(side, text, picture = null) {
+  const content = [];
+  if (picture) content.push({ type: "input_image", image_url: picture });
+  if (text) content.push({ type: side === "you" ? "input_text" : "output_text", text });
+  return { type: "message", role: side === "you" ? "user" : "assistant", content };
 }
 
 const HANDLERS = {
@@ -168,7 +237,7 @@ const HANDLERS = {
     this.transcript.final(item, "you", text);
   },
   "conversation.item.input_audio_transcription.failed"({ item_id: item }) {
-    this.transcript.note(item, "the words were lost");
+    this.transcript.note(item, "words lost");
   },
 
   "response.created": Conversation.prototype.responded,

@@ -1,13 +1,14 @@
 // The microphone as the protocol wants it: mono 16-bit PCM at 24 kHz, in chunks of 20 ms.
 
 /**
- * Opens the microphone with the browser's echo canceller, noise suppression and gain control.
+ * Opens the microphone with the browser's echo canceller, noise suppression and gain control: the device of
+ * that id, or if that is "" or not there, the browser's choice.
  *
  * `onChunk({pcm: Int16Array[480], peak: 0..1, at: performance.now() of its end})` is called for every chunk,
  * `onLost()` when the device goes away. Throws what `getUserMedia` throws; `explain()` puts that into words.
  */
 export class Microphone {
-  static async open({ onChunk, onLost }) {
+  static async open({ device, onChunk, onLost }) {
     // The context keeps the device's own rate, because Firefox connects a microphone to no other; the
     // worklet resamples.
     const context = new AudioContext({ latencyHint: "interactive" });
@@ -15,7 +16,13 @@ export class Microphone {
     try {
       await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
       stream = await navigator.mediaDevices.getUserMedia({
-        audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+        audio: {
+          ...(device && { deviceId: { ideal: device } }),
+          channelCount: 1,
+          echoCancellation: true,
+          noiseSuppression: true,
+          autoGainControl: true,
+        },
       });
     } catch (error) {
       await context.close();
@@ -52,16 +59,16 @@ export class Microphone {
   }
 }
 
-/** What went wrong at the microphone, and what the person can do about it. */
+/** What went wrong at the microphone: the key of a text, and what to fill in. */
 export function explain(error) {
   switch (error.name) {
     case "NotAllowedError":
-      return "The browser may not use the microphone. Allow it in the address bar or the site's settings, then start again. You can still type.";
+      return ["microphone denied"];
     case "NotFoundError":
-      return "No microphone was found. Connect one, then start again. You can still type.";
+      return ["microphone missing"];
     case "NotReadableError":
-      return "The microphone is there but gives no sound, perhaps because another program holds it. Close that program, then start again. You can still type.";
+      return ["microphone busy"];
     default:
-      return `The microphone could not be opened (${error.name}: ${error.message}). You can still type.`;
+      return ["microphone broken", error.name, error.message];
   }
 }

@@ -9,7 +9,9 @@ class PlaybackProcessor extends AudioWorkletProcessor {
   #paused = false;
   #gain = FADE; // in steps of 1 / FADE; at 0 the queue stands still
   #peak = 0;
-  #quanta = 0;
+  #sounding = null; // the item of what went out since the last report
+  #out = new Int16Array(REPORT * 128);
+  #filled = 0;
 
   constructor() {
     super();
@@ -25,14 +27,20 @@ class PlaybackProcessor extends AudioWorkletProcessor {
       this.#gain = this.#paused ? Math.max(0, this.#gain - 1) : Math.min(FADE, this.#gain + 1);
       out[i] = this.#gain === 0 ? 0 : (this.#gain / FADE) * this.#next();
       this.#peak = Math.max(this.#peak, Math.abs(out[i]));
+      this.#out[this.#filled] = Math.round(out[i] * 32767);
+      this.#filled += 1;
     }
-    this.#quanta += 1;
-    if (this.#quanta % REPORT === 0) {
-      const queued = this.#queue.reduce((sum, chunk) => sum + chunk.samples.length - chunk.at, 0);
-      this.port.postMessage({ peak: this.#peak, queued, time: currentTime });
-      this.#peak = 0;
-    }
+    if (this.#filled === this.#out.length) this.#report();
     return true;
+  }
+
+  #report() {
+    const queued = this.#queue.reduce((sum, chunk) => sum + chunk.samples.length - chunk.at, 0);
+    const pcm = this.#peak > 0 ? this.#out.slice() : null;
+    this.port.postMessage({ peak: this.#peak, queued, time: currentTime, item: this.#sounding, pcm }, pcm ? [pcm.buffer] : []);
+    this.#peak = 0;
+    this.#sounding = null;
+    this.#filled = 0;
   }
 
   #next() {
@@ -42,6 +50,7 @@ class PlaybackProcessor extends AudioWorkletProcessor {
     const sample = chunk.samples[chunk.at];
     chunk.at += 1;
     this.#current.played += 1;
+    this.#sounding = chunk.item ?? this.#sounding;
     if (chunk.at === chunk.samples.length) this.#queue.shift();
     return sample;
   }

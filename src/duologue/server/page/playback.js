@@ -3,8 +3,9 @@
 const RATE = 24000;
 
 /**
- * `onProgress({peak: 0..1, at: performance.now() of its end, queued: seconds not yet played})` is called
- * every 21 ms for as long as playback is open, with the level of what went out.
+ * `onProgress({peak: 0..1, at: performance.now() of its end, queued: seconds not yet played, item, pcm})` is
+ * called every 21 ms for as long as playback is open: the level of what went out, the item it belonged to and the
+ * samples (Int16Array[512]), both null where there was silence.
  */
 export class Playback {
   static async open({ onProgress }) {
@@ -24,7 +25,7 @@ export class Playback {
     node.port.onmessage = ({ data }) => {
       if (data.cuts) return this.#flushes.shift()(data.cuts);
       const at = performance.now() - (context.currentTime - data.time) * 1000;
-      onProgress({ peak: data.peak, at, queued: data.queued / RATE });
+      onProgress({ ...data, at, queued: data.queued / RATE });
     };
   }
 

@@ -4,10 +4,15 @@
 const BACKOFF = [0.5, 1, 2, 4, 8]; // seconds between attempts; the last one repeats
 const FULL_HOUSE_WAIT = 3; // seconds: someone has to hang up first
 const HANDSHAKE_LIMIT = 8; // seconds until `session.created`
-const STALLED = 320 * 1024; // bytes not yet sent, about five seconds of audio: the server no longer reads
+const STALLED = 640 * 1024; // bytes not yet sent, about ten seconds of audio: the server no longer reads
 
 /** The token cannot be sent: a browser puts it into a subprotocol, where few characters are allowed. */
 export const TOKEN_ALPHABET = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+
+/** Asks the server what it serves: a promise of the HTTP response. Rejects where there is no answer at all. */
+export function askModels(token, signal) {
+  return fetch("v1/models", { headers: token ? { Authorization: `Bearer ${token}` } : {}, signal });
+}
 
 /**
  * `onEvent(event)` gets every server event. `onStatus({kind, wait?, message?, model?})` tells how the line is:
@@ -63,10 +68,8 @@ export class Realtime {
     // A browser does not tell a script why a WebSocket was refused, so ask by HTTP first.
     let answer;
     try {
-      answer = await fetch("v1/models", {
-        headers: this.token ? { Authorization: `Bearer ${this.token}` } : {},
-        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(HANDSHAKE_LIMIT * 1000)]),
-      });
+      const limit = AbortSignal.timeout(HANDSHAKE_LIMIT * 1000);
+      answer = await askModels(this.token, AbortSignal.any([this.#stop.signal, limit]));
     } catch {
       return { kind: "gone" }; // no answer at all: that is the only thing fetch throws for here
     }

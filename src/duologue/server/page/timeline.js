@@ -1,14 +1,17 @@
 // Both waveforms on one time axis that scrolls past "now" at the right edge, with marks and the floor's state.
 
+import { textOf } from "./texts.js";
+
 const SCALE = 50; // pixels per second
 const KEPT = 30; // seconds of history, more than the widest page shows
 const AXIS = 16; // pixels at the bottom for the time of day of the conversation
 const FLOOR = 6; // pixels between the lanes for the floor's state
+const LABELS = 16; // pixels below each lane for what its marks say
 
 export class Timeline {
   /** Levels as they were heard and said: `[{at: ms of performance.now(), peak: 0..1}]`, oldest first. */
   lanes = { heard: [], said: [] };
-  marks = []; // {at, lane, label}
+  marks = []; // {at, lane, kind, parts, until?}: `kind` is the key of a text; with `until` (ms) it has a length
   floor = []; // {at, state}: from `at` until the next
   #begin = performance.now();
   #frame = 0;
@@ -45,9 +48,12 @@ export class Timeline {
     forget(this.lanes[lane], at);
   }
 
-  mark(lane, label) {
-    this.marks.push({ at: performance.now(), lane, label });
+  /** Marks a moment of a lane; `at` defaults to now. What it gives may be changed as more becomes known. */
+  mark(lane, kind, { at = performance.now(), parts = [], until } = {}) {
+    const mark = { at, lane, kind, parts, until };
+    this.marks.push(mark);
     forget(this.marks, performance.now());
+    return mark;
   }
 
   setFloor(state) {
@@ -69,23 +75,28 @@ export class Timeline {
     const style = getComputedStyle(canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`);
     const x = (at) => width - ((now - at) / 1000) * SCALE;
-    const lane = (height - AXIS - FLOOR) / 2;
-    const middle = { heard: lane / 2, said: lane + FLOOR + lane / 2 };
+    const lane = (height - AXIS - FLOOR) / 2 - LABELS;
+    const top = { heard: 0, said: lane + LABELS + FLOOR };
     pen.font = `11px ${style.fontFamily}`;
 
     this.#drawAxis(pen, x, now, width, height, colour);
-    this.#drawFloor(pen, x, now, lane, colour);
+    this.#drawFloor(pen, x, now, lane + LABELS, colour);
+    this.#drawSpans(pen, x, now, top, lane, colour);
     for (const name of ["heard", "said"]) {
       pen.fillStyle = colour(name);
       for (const { at, peak } of this.lanes[name]) {
         const half = Math.max(0.5, Math.sqrt(peak) * (lane / 2 - 3)); // the root shows quiet speech, too
-        pen.fillRect(x(at), middle[name] - half, (SCALE * 0.0215) + 0.3, 2 * half);
+        pen.fillRect(x(at), top[name] + lane / 2 - half, (SCALE * 0.0215) + 0.3, 2 * half);
       }
     }
-    this.#drawMarks(pen, x, lane, colour);
+    this.#drawMarks(pen, x, top, lane, colour);
     pen.fillStyle = colour("quiet");
-    pen.fillText("you", 6, 14);
-    pen.fillText("duologue", 6, lane + FLOOR + 14);
+    pen.strokeStyle = colour("sheet"); // a halo, so that the names can be read over a waveform
+    pen.lineWidth = 3;
+    for (const [name, side] of [["heard", "you"], ["said", "duologue"]]) {
+      pen.strokeText(textOf(side), 6, top[name] + 14);
+      pen.fillText(textOf(side), 6, top[name] + 14);
+    }
   }
 
   #drawAxis(pen, x, now, width, height, colour) {
@@ -103,28 +114,33 @@ export class Timeline {
     }
   }
 
-  #drawFloor(pen, x, now, lane, colour) {
+  #drawFloor(pen, x, now, above, colour) {
     this.floor.forEach(({ at, state }, i) => {
       const end = this.floor[i + 1]?.at ?? now;
       pen.fillStyle = colour(`floor-${state}`) || colour("rule");
-      pen.fillRect(x(at), lane + 1, x(end) - x(at), FLOOR - 2);
+      pen.fillRect(x(at), above + 1, x(end) - x(at), FLOOR - 2);
     });
   }
 
-  #drawMarks(pen, x, lane, colour) {
-    const ends = { heard: [], said: [] }; // where the last label in each row of a lane ends
+  #drawSpans(pen, x, now, top, lane, colour) {
     pen.fillStyle = colour("mark");
-    pen.strokeStyle = colour("sheet"); // a halo, so that labels can be read over a waveform
-    pen.lineWidth = 3;
-    for (const { at, lane: name, label } of this.marks) {
-      const left = x(at);
-      const bottom = (name === "heard" ? 0 : lane + FLOOR) + lane;
-      const free = ends[name].findIndex((end) => end < left);
-      const row = free === -1 ? ends[name].length : free;
-      ends[name][row] = left + 8 + pen.measureText(label).width;
-      pen.fillRect(left, bottom - lane, 1.5, lane);
-      pen.strokeText(label, left + 4, bottom - 4 - 12 * row);
-      pen.fillText(label, left + 4, bottom - 4 - 12 * row);
+    pen.globalAlpha = 0.16;
+    for (const { at, until, lane: name } of this.marks) {
+      if (until !== undefined) pen.fillRect(x(at), top[name], x(Math.min(until, now)) - x(at), lane);
+    }
+    pen.globalAlpha = 1;
+  }
+
+  /** Labels stand below their lane, each beside its mark or, where marks are close, right of the label before. */
+  #drawMarks(pen, x, top, lane, colour) {
+    const ends = { heard: -Infinity, said: -Infinity }; // where the last label ends
+    pen.fillStyle = colour("mark");
+    for (const { at, lane: name, kind, parts } of [...this.marks].sort((a, b) => a.at - b.at)) {
+      const label = textOf(kind, ...parts);
+      const left = Math.max(x(at) + 4, ends[name] + 10);
+      ends[name] = left + pen.measureText(label).width;
+      pen.fillRect(x(at), top[name], 1.5, lane);
+      pen.fillText(label, left, top[name] + lane + LABELS - 4);
     }
   }
 }

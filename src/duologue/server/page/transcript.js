@@ -1,10 +1,12 @@
 // The words of both sides, in the order in which they were begun.
 
+import { describe, label, textOf } from "./texts.js";
+
 const REMEMBERED = 20; // entries handed to a new session after the line was lost
 
 /** `list` is an <ol>; `announcer` is a live region that gets each final text once, for screen readers. */
 export class Transcript {
-  #entries = new Map(); // item → {side, text, final, alone, line, words, notes}
+  #entries = new Map(); // item → {side, text, final, alone, at, picture, told, line, words, notes}
   #replies = new Map(); // response → item
   #latencies = new Map(); // response → ms, until the reply has an entry
 
@@ -31,7 +33,7 @@ export class Transcript {
     this.announcer.textContent = "";
   }
 
-  /** Keeps a place for an item; it stays unseen until it has words or a note. */
+  /** Keeps a place for an item; it stays unseen until it has words, a picture or a note. */
   open(item, side) {
     const known = this.#entries.get(item);
     if (known) return known;
@@ -42,10 +44,11 @@ export class Transcript {
     line.className = `entry ${side}`;
     line.hidden = true;
     [who.className, words.className, notes.className] = ["who", "words", "notes"];
-    who.textContent = side;
+    label(who, side);
     line.append(who, words, notes);
     this.list.append(line);
-    const entry = { side, text: "", final: false, alone: false, line, words, notes };
+    const told = new Map(); // what the notes say: key of a text → what is filled in
+    const entry = { side, text: "", final: false, alone: false, at: null, picture: null, told, line, words, notes };
     this.#entries.set(item, entry);
     return entry;
   }
@@ -55,6 +58,12 @@ export class Transcript {
     const entry = this.#entries.get(item);
     this.#entries.delete(item);
     this.#entries.set(name, entry);
+  }
+
+  /** When the first sound of an item was heard or said, in ms of performance.now(); the first telling counts. */
+  began(item, at) {
+    const entry = this.#entries.get(item);
+    if (entry) entry.at ??= at;
   }
 
   /** Words that may still change. */
@@ -76,24 +85,39 @@ export class Transcript {
     const entry = this.open(item, side);
     if (entry.final && entry.text === text) return;
     this.#show(entry, text, true);
-    if (text) this.announcer.textContent = `${side}: ${text}`;
+    if (text) this.announcer.textContent = `${textOf(side)}: ${text}`;
+  }
+
+  /** A picture that the person shows, as a data URL. */
+  picture(item, url) {
+    const entry = this.open(item, "you");
+    const image = document.createElement("img");
+    image.src = entry.picture = url;
+    describe(image, "alt", "picture shown");
+    image.addEventListener("load", () => this.#follow());
+    entry.words.before(image);
+    this.#show(entry, "", true);
+    this.note(item, "ask about it");
+    this.announcer.textContent = `${textOf("you")}: ${textOf("a picture")}`;
   }
 
   /** Heard, and rightly not answered. */
   leaveAlone(item, text) {
     const entry = this.open(item, "you");
-    this.#show(entry, text || entry.text || "(sound without words)", true);
+    this.#show(entry, text || entry.text, true);
+    if (!entry.text) label(entry.words, "wordless");
     entry.alone = true;
     entry.line.classList.add("alone");
     this.note(item, "heard, left alone");
   }
 
-  /** A remark beside the words, once each. */
-  note(item, remark) {
+  /** A remark beside the words, once each: the key of a text, and what to fill in. */
+  note(item, key, ...parts) {
     const entry = this.#entries.get(item);
-    if (!entry || [...entry.notes.children].some((note) => note.textContent === remark)) return;
+    if (!entry || entry.told.has(key)) return;
+    entry.told.set(key, parts);
     const note = document.createElement("span");
-    note.textContent = remark;
+    label(note, key, ...parts);
     entry.notes.append(note);
     entry.line.hidden = false;
     this.#follow();
@@ -105,7 +129,7 @@ export class Transcript {
     if (item === undefined) this.#latencies.set(response, ms);
     else {
       this.#latencies.delete(response);
-      this.note(item, `answered after ${Math.round(ms)} ms`);
+      this.note(item, "answered after", Math.round(ms));
     }
   }
 
@@ -117,13 +141,30 @@ export class Transcript {
   /** The last exchanges, oldest first, without what was left alone. */
   history() {
     return [...this.#entries]
-      .filter(([, { text, final, alone }]) => text && final && !alone)
-      .map(([id, { side, text }]) => ({ id, side, text }))
+      .filter(([, { text, picture, final, alone }]) => (text || picture) && final && !alone)
+      .map(([id, { side, text, picture }]) => ({ id, side, text, picture }))
       .slice(-REMEMBERED);
+  }
+
+  /** Everything, to keep: times in seconds from `begin` (ms of performance.now()). */
+  written(begin) {
+    return [...this.#entries.values()]
+      .filter(({ line }) => !line.hidden)
+      .map(({ side, text, at, alone, picture, told }) => ({
+        side,
+        // What was typed has no sound, and so no place in it.
+        at_s: at === null ? null : Math.round(at - begin) / 1000,
+        text,
+        interrupted: told.has("interrupted"),
+        left_alone: alone,
+        answered_after_ms: told.get("answered after")?.[0] ?? null,
+        picture,
+      }));
   }
 
   #show(entry, text, final) {
     Object.assign(entry, { text, final });
+    delete entry.words.dataset.text; // it may have been labelled wordless
     entry.words.textContent = text;
     entry.line.classList.toggle("partial", !final);
     entry.line.hidden = text === "" && entry.notes.childElementCount === 0;

@@ -1,7 +1,7 @@
 """The words that pocket listens for: trigrams of its own phrasings, and how their words sound.
 
 Trigrams and dictionary are made by ``python -m duologue.backends.pocket.language`` from the brain's phrasings
-(:mod:`.build`); a test keeps them in step. ``calibration.json`` comes of ``python -m duologue.measure.calibration``.
+(:mod:`.build`); a test keeps them in step. ``calibration.json`` is provisional: set by hand, not fitted yet.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ CALIBRATION = HERE / "calibration.json"
 FREE_WORDS = r"\b(remember|reminder|remind|repeat|called|name is|my favou?rite|i live|call me|spell)\b"
 """After these, words come that no vocabulary foresees: the open ear listens too."""
 
+DOUBT = 0.15
+"""Below this confidence too, but not lightly: it takes a quarter of a core, and the answer waits for it."""
+
 
 def vocabulary() -> Vocabulary:
     """What pocket's ear listens for."""
     calibration = Calibration(**json.loads(CALIBRATION.read_text())) if CALIBRATION.is_file() else None
-    return Vocabulary(LANGUAGE_MODEL, DICTIONARY, calibration=calibration, open_after=FREE_WORDS)
+    return Vocabulary(LANGUAGE_MODEL, DICTIONARY, calibration=calibration, open_after=FREE_WORDS, doubt=DOUBT)

@@ -1,0 +1,72 @@
+"""Voice activity on real speech: where it begins and pauses, in any chunking."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from duologue.audio import RATE, Wave, samples
+from duologue.ears.voice import Onset, Pause, VoiceActivity, VoiceEvent
+from duologue.measure.voices import noise, speak
+
+
+def scene(text: str, voice: str, lead: float = 1.0, tail: float = 1.0) -> tuple[Wave, int, int]:
+    """(speech in a quiet room, start of the voice, end of the voice)."""
+    spoken = speak(text, voice)
+    lead_, tail_ = samples(lead), samples(tail)
+    wave = np.concatenate((np.zeros(lead_, np.float32), spoken.wave, np.zeros(tail_, np.float32)))
+    return wave + noise(len(wave), -65.0), lead_ + spoken.start, lead_ + spoken.end
+
+
+def follow(wave: Wave, cuts: list[int]) -> list[VoiceEvent]:
+    activity = VoiceActivity()
+    found: list[VoiceEvent] = []
+    for piece in np.split(wave, sorted(cuts)):
+        found += activity.push(piece)
+    return found
+
+
+@pytest.mark.parametrize("voice", ["slt", "rms", "awb", "kal16"])
+def test_onset_and_pause_are_where_the_voice_is(voice: str) -> None:
+    wave, start, end = scene("what time is it in london now", voice)
+    activity = VoiceActivity()
+    reported: dict[type, tuple[int, int]] = {}
+    for at in range(0, len(wave), 480):
+        for event in activity.push(wave[at : at + 480]):
+            if not (isinstance(event, Onset) and Onset in reported):
+                reported[type(event)] = (event.at, at + 480)
+    onset, heard = reported[Onset]
+    assert abs(onset - start) < samples(0.06)
+    assert heard - start < samples(0.20), "a voice is noticed soon"
+    pause, noticed = reported[Pause]
+    assert abs(pause - end) < samples(0.08)
+    assert noticed - end < samples(0.22), "its end is, too"
+
+
+def test_noise_is_no_voice() -> None:
+    for colour in ("white", "pink"):
+        activity = VoiceActivity()
+        assert not activity.push(noise(10 * RATE, -30.0, colour=colour)), colour
+
+
+def test_events_alternate_and_positions_ascend() -> None:
+    wave = np.concatenate([scene(text, "slt", 0.3, 0.5)[0] for text in ("hello there", "go on please", "stop")])
+    found = follow(wave, [])
+    assert [type(event) for event in found] == [Onset, Pause] * 3
+    assert [event.at for event in found] == sorted(event.at for event in found)
+
+
+SHORT = scene("tell me a joke", "kal16", 0.3, 0.4)[0]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, len(SHORT)), max_size=40))
+def test_any_chunking_gives_the_same_events(cuts: list[int]) -> None:
+    assert follow(SHORT, cuts) == follow(SHORT, [])
+
+
+def test_thresholds_are_probabilities() -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        VoiceActivity(threshold=1.5)
