@@ -16,7 +16,7 @@ from duologue.backends.contract import Answers, Call, Delta, End, Epoch, Failed
 from duologue.protocol.params import ResponseParams
 from duologue.protocol.realtime import RealtimeConnection
 from duologue.protocol.response import ResponseWriter
-from duologue.session.playout import HOP, Playout
+from duologue.session.playout import Playout
 from duologue.session.turn import PersonTurn
 
 
@@ -63,7 +63,7 @@ class Reply:
 
     def _catches_up(self, delta: Delta) -> bool:
         """Whether a stretch of silence is left out because what was said before it has not even left yet."""
-        late = self.playout.waiting >= HOP and not self.playout.held and not self.playout.paused
+        late = self.playout.waiting > 0 and not self.playout.held and not self.playout.paused
         return late and not delta.text and delta.wave is not None and first_audible(delta.wave) is None
 
     @property
@@ -92,6 +92,11 @@ class Reply:
         if self.writer is None:
             self.writer = connection.begin_response(self.params)
         return self.writer
+
+    def due(self, now: float) -> bool:
+        """Whether :meth:`pump` has anything to do: it is asked at every turn of the loop, and mostly has not."""
+        at = self.playout.next_due()
+        return self.playout.complete or self.writer is None or (at is not None and now >= at - 1e-6)
 
     def pump(self, now: float) -> int:
         """Send what may leave by ``now``; returns the samples sent. The reply must be announced."""
