@@ -145,7 +145,7 @@ async def talk(client: ClientConnection, seconds: float) -> list[float]:
 
 @pytest.mark.parametrize("kind", ["ignored", "broken"])
 async def test_what_is_no_sound(echo: Server, kind: str) -> None:
-    """What means nothing is ignored, as by the reference; a broken stream gets a clear error, then the line is closed."""
+    """What means nothing is ignored, as by the reference; a broken stream gets a clear error and is closed."""
     if kind == "ignored":
         async with line(echo) as client:
             await receive(client)
