@@ -6,7 +6,10 @@ The rooms, from the outside in (imports only ever go downwards):
     measure             the figures users compare by, taken from the audible timelines
     server              sockets, page, authentication, limits, metrics
     session             one conversation: clocks, pacing, endpointing, the floor, its backend
-    backends            who answers: the contract, and ``pocket`` (ear, brain, mouth)
+    backends            who answers: the contract, ``pocket`` (ear, brain, mouth), neural models in the engine
+    engine              the process in which a neural model talks with many people on one clock
+    models, codecs      the neural models themselves
+    nn, checkpoints     what they share, and how published checkpoints are loaded
     protocol            OpenAI Realtime as a state machine without I/O
     floor               who may speak, as a table
     ears                signals from audio: voice activity, hypotheses
@@ -15,4 +18,21 @@ The rooms, from the outside in (imports only ever go downwards):
 ``docs/architecture.md`` tells the whole story.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none") -> Any:
+    """A model that can be driven without a server: frame by frame, whole files, batches (``docs/moshi.md``).
+
+    ``name``: a directory of a published layout, or a repository of the hub (``owner/name``, ``owner/name@revision``).
+    The others are as on the command line. Returns the system's own class,
+    :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`; both are
+    :class:`duologue.models.contract.FrameModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
+    """
+    from duologue.engine import loading
+
+    return loading.load(name, device=device, dtype=dtype, quantize=quantize).model

@@ -83,6 +83,39 @@ def test_filled_silence_keeps_real_time() -> None:
     assert frames * FRAME == pytest.approx(4.0 * RATE, abs=FRAME)
 
 
+@given(st.integers(130, 1500), st.sampled_from([240, 480, 960, 1920]))
+def test_a_stalled_network_puts_nothing_off(stall_ms: int, piece: int) -> None:
+    """Sound that was only late does not make what follows later: in the end as much was heard as time has passed."""
+    line, now, taken = inlet(), 7.0, 0
+    held: list[np.ndarray] = []
+    for n in range(4 * RATE // piece):
+        now += piece / RATE
+        wave = np.full(piece, 1 + n, np.float32)
+        if 1.0 <= now - 7.0 < 1.0 + stall_ms / 1000:
+            held.append(wave)
+        else:
+            for late in held:
+                line.push(late, now, BEAT)
+            held.clear()
+            line.push(wave, now, BEAT)
+        line.fill(now)
+        while line.ready:
+            line.take()
+            taken += 1
+    assert -FRAME < taken * FRAME - (now - 7.0) * RATE < 2.5 * FRAME, "one of them is the frame in front"
+
+
+def test_after_a_meant_silence_nothing_is_dropped() -> None:
+    line, now = inlet(), 7.0
+    for n in range(200):
+        now += 0.02
+        if n < 20 or n > 80:
+            assert not line.push(np.ones(480, np.float32), now, BEAT)
+        line.fill(now)
+        while line.ready:
+            line.take()
+
+
 def test_a_burst_beyond_the_bound_drops_the_oldest() -> None:
     line = inlet(live=False)
     assert line.push(ramp(4 * FRAME + 100), 7.0, BEAT) == FRAME

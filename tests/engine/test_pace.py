@@ -34,7 +34,7 @@ def test_room_is_what_is_kept_in_real_time() -> None:
 
 
 def test_quick_models_tick_often() -> None:
-    assert pace((1, 0.0005)).beats(8) == 8
+    assert pace((1, 0.0005)).beats(8) == 16
     assert pace((1, 0.012)).beats(1) == 2
     assert pace((1, 0.03), (8, 0.065)).beats(8) == 1
 

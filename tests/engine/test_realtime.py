@@ -345,3 +345,17 @@ async def test_joined_and_drained() -> None:
     talk.backend.seat.on_event(Joined(1))
     talk.session.drain()
     assert talk.backend.seat.hushed, "it begins no new replies"
+
+
+async def test_what_is_late_is_made_up_for_in_a_pause() -> None:
+    """After a burst the reply lags; silence in it is left out until it does no more."""
+    talk = Talk()
+    await talk.speak(5)
+    for _ in range(6):  # six frames at once: the engine caught up
+        talk.backend.seat.on_event(Said(1, TONE, "", True))
+    await talk.speak(5)
+    spoken = 16
+    await talk.hear(silence(0.8))
+    await talk.speak(2)
+    lead = 0.16
+    assert talk.said() < (spoken + 10 + 2) * 0.08 - 6 * 0.08 + lead + 0.001

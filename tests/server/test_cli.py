@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from duologue import __version__, cli, config, logs
+from duologue.backends import ModelOptions
 from duologue.server import run
 from duologue.server.options import ServerOptions
 
@@ -29,7 +30,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 
     monkeypatch.setattr(run, "serve", serve)
     monkeypatch.setattr(logs, "configure", lambda level, as_json: seen.update(level=level, as_json=as_json))
-    monkeypatch.setattr("duologue.backends.load", lambda name, **_: seen.update(model=name))
+    monkeypatch.setattr("duologue.backends.load", lambda name, options: seen.update(model=name, how=options))
     monkeypatch.chdir(tmp_path)
     return seen
 
@@ -42,6 +43,10 @@ def test_defaults(told: dict[str, Any]) -> None:
     assert call("serve").exit_code == 0
     assert told["options"] == ServerOptions()
     assert (told["model"], told["level"], told["as_json"]) == ("pocket", "info", False)
+    assert told["how"] == ModelOptions()
+    asked = ("--device", "cuda:1", "--dtype", "bfloat16", "--quantize", "int8", "--threads", "2", "--sessions", "3")
+    assert call("serve", *asked).exit_code == 0
+    assert told["how"] == ModelOptions("cuda:1", "bfloat16", "int8", 2, sessions=3)
 
 
 def test_flag_before_environment_before_file_before_default(told: dict[str, Any], tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class CheckpointError(Exception):
@@ -43,7 +45,7 @@ def open_safetensors(path: Path) -> dict[str, Stored]:
         ) from error
 
     def stored(name: str) -> Stored:
-        return Stored(tuple(file.get_slice(name).get_shape()), lambda: cast(Tensor, file.get_tensor(name)))
+        return Stored(tuple(file.get_slice(name).get_shape()), lambda: cast("Tensor", file.get_tensor(name)))
 
     return {name: stored(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
 

@@ -10,7 +10,11 @@ import re
 import shutil
 from pathlib import Path
 
+import structlog
+
 from duologue.checkpoints.files import CheckpointError
+
+log = structlog.get_logger("duologue.engine")
 
 WANTED = ("*.json", "model.safetensors", "tokenizer-*.safetensors", "tokenizer_spm*.model", "voices.tgz")
 """The files of a published directory that loading reads."""
@@ -38,26 +42,17 @@ def find(name: str, *, memory: int | None = None) -> Path:
 def fetch(repository: str, revision: str | None, memory: int | None = None) -> Path:
     """A repository's files in the hub's cache, fetched where they are missing."""
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub import constants, snapshot_download
+        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
     except ModuleNotFoundError as error:
         raise CheckpointError(f"{error.name} is not installed: pip install 'duologue[models]'") from error
     at = f"{repository}@{revision}" if revision else repository
     try:
-        cached = snapshot_download(repository, revision=revision, allow_patterns=list(WANTED), local_files_only=True)
-        complete = Path(cached)
-    except LocalEntryNotFoundError:
-        complete = None
-    try:
-        if complete is None or not _offline():
+        if not constants.HF_HUB_OFFLINE:
             check_room(repository, revision, memory)
-            complete = Path(snapshot_download(repository, revision=revision, allow_patterns=list(WANTED)))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(WANTED)))
+    except CheckpointError:
+        raise
     except GatedRepoError as error:
         raise CheckpointError(
             f"{at} wants its licence accepted first: do so on its page, then set HF_TOKEN to your token"
@@ -66,16 +61,23 @@ def fetch(repository: str, revision: str | None, memory: int | None = None) -> P
         raise CheckpointError(f"{repository} has no revision {revision!r}") from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(f"the hub has no {at}, or it needs a token (HF_TOKEN)") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        if complete is None:
+    except Exception as error:  # the errors of whatever HTTP client the hub's library uses
+        if (cached := _cached(repository, revision)) is None:
             raise CheckpointError(f"{at} cannot be fetched ({error}), and is not in the cache") from error
-    return complete
+        log.warning("the hub cannot be asked; what is in the cache is used", repository=at, error=str(error))
+        return cached
 
 
-def _offline() -> bool:
-    from huggingface_hub import constants
+def _cached(repository: str, revision: str | None) -> Path | None:
+    """What the cache has of it; loading says so if files are missing."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    return bool(constants.HF_HUB_OFFLINE)
+    try:
+        wanted = list(WANTED)
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
 
 
 def check_room(repository: str, revision: str | None, memory: int | None) -> None:

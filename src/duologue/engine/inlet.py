@@ -5,7 +5,8 @@ Sound arrives in pieces of any length, early, late or not at all; a model takes 
 * *phases* the frames: where the first begins is chosen (by silence put in front) so that the frames to come are
   complete shortly before a tick, and none waits long for it;
 * *fills*: a live client that sends nothing for 100 ms is silent, and is heard as such. When it sends again, the
-  frames are phased anew;
+  frames are phased anew. What then comes faster than it can have been spoken was only late: silence has taken its
+  place, and it is dropped, for heard after all it would put everything that follows off for ever;
 * keeps a *backlog* of what came in a burst, up to a bound beyond which the oldest is dropped. A person who has
   been waiting for an answer that long is better served by one to what they said last.
 
@@ -24,6 +25,9 @@ from duologue.audio import Wave
 
 SILENT_AFTER = 0.1
 """Seconds without sound after which a live client counts as silent."""
+
+LATE = 1.0
+"""Seconds in which late sound shows, after a client sends again; from then on it was a silence that it meant."""
 
 MARGIN = 0.003
 """Seconds before a tick at which a frame should be complete: what jitters on one machine."""
@@ -57,6 +61,14 @@ class Inlet:
         """Up to when sound, or silence in its place, has arrived."""
         self._silent = live
         """Whether silence stands in; what comes next is phased anew."""
+        self._filled = 0
+        """Samples of silence that may yet turn out to stand where late sound belongs."""
+        self._resumed = now
+        """When sound came again after silence."""
+        self._since = 0
+        """Samples that have come since."""
+        self._size = frame // 4
+        """Samples that came at once, last time before the silence."""
         self._begun = False
         """Whether anything has arrived, or 100 ms have passed without."""
         self.mended = 0
@@ -71,19 +83,38 @@ class Inlet:
         return self.held >= self._frame
 
     def push(self, wave: Wave, now: float, beat: Beat) -> int:
-        """More sound, which arrived at ``now``. Returns how many samples had to be dropped."""
+        """More sound, which arrived at ``now``. Returns how many samples were dropped because they came too late."""
         if not len(wave):
             return 0
         bad = ~np.isfinite(wave)
         if bad.any():
             self.mended += int(bad.sum())
             wave = np.where(bad, np.float32(0), wave)
-        if self._silent:
+        size = len(wave)
+        resumes, self._silent = self._silent, False
+        if resumes:
+            self._resumed, self._since = now, 0
+        wave = self._in_time(wave, now)
+        late = size - len(wave)
+        if resumes and len(wave):
             self._append(np.zeros(self._lead(len(wave), now, beat), np.float32))
-            self._silent = False
         self._append(wave)
-        self._heard_until, self._begun = now, True
-        return self._trim()
+        self._heard_until, self._begun, self._size = now, True, min(size, self._frame)
+        return late + self._trim()
+
+    def _in_time(self, wave: Wave, now: float) -> Wave:
+        """``wave`` without what was late for a silence that has been filled."""
+        if not self._filled:
+            return wave
+        if now - self._resumed > LATE:
+            self._filled = 0
+            return wave
+        spoken = (now - self._resumed) * self._rate + self._size
+        self._since += len(wave)
+        late = min(self._filled, len(wave), max(0, round(self._since - spoken)))
+        self._since -= late
+        self._filled -= late
+        return wave[late:]
 
     def fill(self, now: float) -> None:
         """Silence for the time in which a live client sent nothing."""
@@ -91,6 +122,7 @@ class Inlet:
         if self._live and (missing > SILENT_AFTER or (self._begun and self._silent)):
             count = min(round(missing * self._rate), self._most)
             self._append(np.zeros(count, np.float32))
+            self._filled += count if self._begun else 0
             self._heard_until = now
             self._silent = self._begun = True
             self._trim()

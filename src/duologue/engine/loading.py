@@ -34,6 +34,7 @@ class Loaded:
     dtype: str
     context: int
     """Steps after which a session costs no more than before."""
+    weights_bytes: int = 0
 
     @property
     def voices(self) -> tuple[str, ...]:
@@ -73,7 +74,9 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     chosen = choose_device(device)
     if name == "echo":
         return Loaded(Echo(), "an echo", ("any",), "Apache-2.0", chosen, "float32", 0)
-    precision = choose_dtype(dtype, chosen)
+    if quantize == "int8" and dtype == "float32":
+        raise CannotLoad("weights of 8 bits are multiplied in bfloat16: give --dtype bfloat16 or auto with them")
+    precision = torch.bfloat16 if quantize == "int8" else choose_dtype(dtype, chosen)
     try:
         directory = find(name, memory=free_bytes(chosen))
         return _moshi(name, directory, chosen, precision, quantize)
@@ -84,7 +87,7 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
 def _moshi(name: str, directory: Path, device: torch.device, dtype: torch.dtype, quantize: str) -> Loaded:
     from duologue.models.moshi_files import load_moshi
 
-    model = load_moshi(directory, device=device, dtype=dtype)
+    model = load_moshi(directory, device=device, dtype=dtype, bits=8 if quantize == "int8" else None)
     if model.rate != RATE:
         raise CannotLoad(f"{directory}: a codec of {model.rate} Hz; conversations are held at {RATE} Hz")
     personaplex = isinstance(model, Prompted)
@@ -94,6 +97,7 @@ def _moshi(name: str, directory: Path, device: torch.device, dtype: torch.dtype,
         languages=("en",),
         licence="NVIDIA Open Model License" if personaplex else "CC-BY-4.0",
         device=device,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=str(dtype).removeprefix("torch.") + (" with int8 weights" if quantize == "int8" else ""),
         context=model.dialogue.lm.config.context,
+        weights_bytes=sum(path.stat().st_size for path in directory.glob("*.safetensors")),
     )

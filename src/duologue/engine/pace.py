@@ -1,7 +1,7 @@
 """What a step costs, and what follows: how often the engine ticks, and how many people it takes.
 
 A model must make a step for every seat in the time of a frame (80 ms with Moshi). Where a step is much quicker, the
-time of a frame is divided into 2, 4 or 8 *beats*, and the engine ticks at each for the seats whose frames are complete
+time of a frame is divided into 2 to 16 *beats*, and the engine ticks at each for the seats whose frames are complete
 by then: nobody waits long for a tick. Where a step takes most of a frame's time there is one beat, and everybody is in
 it. A session that would make the step of all too long to keep up is not let in.
 
@@ -21,7 +21,7 @@ HEADROOM = 0.85
 BUSY = 0.5
 """The part of a frame's time that steps may take together where the engine ticks more than once in it."""
 
-MOST_BEATS = 8
+MOST_BEATS = 16
 
 LATELY = 64
 """Steps that the load is taken from: the slowest fifth of them counts for nothing, hiccups are not load."""
@@ -84,7 +84,7 @@ class Pace:
         return rows
 
     def beats(self, seats: int) -> int:
-        """How many times in a frame the engine ticks for so many seats: 1, 2, 4 or 8."""
+        """How many times in a frame the engine ticks for so many seats: 1, 2, 4, 8 or 16."""
         load, beats = self.load, MOST_BEATS
         while beats > 1 and beats * self._measured(max(1, -(-seats // beats))) * load > BUSY * self.period:
             beats //= 2

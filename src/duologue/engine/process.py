@@ -255,6 +255,7 @@ class EngineProcess:
                     break
                 for message in unpacker.push(data):
                     self._on_message(message)
+                    await asyncio.sleep(0)  # one seat's frame is on its way before the next one's is coded
         except TimeoutError:
             self._process.kill()
             return f"no sign of life for {SILENT_SECONDS:g} s"

@@ -23,7 +23,7 @@ from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError
 from duologue.measure.serving import own_server
 from duologue.measure.voices import VoiceError
-from duologue.options import brain_options
+from duologue.options import brain_options, model_options
 
 T = TypeVar("T")
 
@@ -313,6 +313,69 @@ def footprint(model: str, as_json: bool, sessions: int, talking: int, duration: 
     click.echo(f"  talking session     {result.talking_percent:.2f} % of a core ({result.talking} at once)")
     click.echo(f"  first session       {result.first_session_mb:.0f} MB, all of the server")
     click.echo(f"  further session     {result.further_session_mb:.1f} MB")
+
+
+@bench.command()
+@click.option("--model", required=True, help="A directory of a published layout, or a name of the hub.")
+@model_options
+@click.option("--sessions", default="1,2,4,8", show_default=True, help="How many at once, one run each.")
+@click.option("--ticks", type=click.IntRange(5), default=50, show_default=True, help="Ticks of each run.")
+@JSON
+def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> None:
+    """What a tick of a neural model costs with so many sessions, and how many are held in real time."""
+    try:
+        from duologue.engine.fit import TooLarge
+        from duologue.engine.loading import CannotLoad
+        from duologue.measure.ticking import Tick, ticking
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install 'duologue[models]'") from error
+    counts = [int(part) if part.strip().isdecimal() else 0 for part in sessions.split(",")]
+    if min(counts) < 1:
+        raise click.UsageError(f"--sessions takes numbers like 1,2,4,8, not {sessions!r}")
+
+    def told(tick: Tick) -> None:
+        if not as_json:
+            at_once = f"{tick.sessions:>4} at once"
+            click.echo(
+                f"{at_once}   median {tick.median_ms:7.2f} ms   p99 {tick.p99_ms:7.2f} ms   "
+                f"{tick.real_time_factor:.3f} of real time"
+            )
+
+    try:
+        result = ticking(model, sessions=counts, ticks=ticks, told=told, **how)
+    except (CannotLoad, TooLarge) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model} on {result.device} in {result.dtype}, {result.threads} threads, rings full")
+    click.echo(f"  weights             {result.weights_mb:.0f} MB")
+    click.echo(f"  each session        {result.session_mb:.1f} MB")
+    click.echo(f"  held in real time   {result.held} (of those tried)")
+
+
+@bench.command()
+@JSON
+@click.option("--protocol", type=click.Choice(("realtime", "moshi")), default="realtime", show_default=True)
+@click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at once.")
+@click.option("--seconds", "duration", type=click.FloatRange(1), default=20.0, show_default=True)
+def server(as_json: bool, protocol: Any, sessions: int, duration: float) -> None:
+    """The server's own cost: a frame in, the same frame out of an echo, with many at once."""
+    try:
+        from duologue.measure.wires import wires
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install {error.name}") from error
+    result = _run(wires(protocol=protocol, sessions=sessions, duration=duration))
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    tied = "tied to one core" if result.one_core else "on the only core there is"
+    click.echo(f"an echo in {result.protocol}, {result.sessions} at once, server and engine {tied}")
+    click.echo(
+        f"  added to a frame    median {result.median_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
+        f"worst {result.worst_ms:.1f} ms ({result.frames} frames, {result.missing} missing)"
+    )
+    click.echo(f"  processor           {result.core_percent:.0f} % of a core")
 
 
 # -- what they share --------------------------------------------------------------------------------------

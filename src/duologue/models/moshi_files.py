@@ -22,7 +22,7 @@ from duologue.models import moshi as system
 from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
 from duologue.models.personaplex import PersonaPlex, load_voices, personaplex
-from duologue.nn.linear import pack
+from duologue.nn.linear import pack, quantize
 from duologue.nn.sampling import Sampling
 
 LM_FILE = "model.safetensors"
@@ -45,11 +45,12 @@ def load_lm(
     source: str,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    bits: int | None = None,
 ) -> MoshiLM:
-    """The language model from tensors in Kyutai's layout, the fused or the newer spelling."""
+    """The language model from tensors in Kyutai's layout, the fused or the newer spelling; 8 ``bits``: quantized."""
     lm = unfilled(lambda: MoshiLM(config), device, dtype)
     system.KEYS.load(lm, one_spelling(tensors), source=source)
-    pack(lm)
+    quantize(lm) if bits == 8 else pack(lm)
     return lm
 
 
@@ -75,9 +76,13 @@ def is_personaplex(directory: Path, raw: dict[str, Any]) -> bool:
 
 
 def load_moshi(
-    directory: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.bfloat16
+    directory: Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.bfloat16,
+    bits: int | None = None,
 ) -> Moshi:
-    """A model from a directory of the published layout.
+    """A model from a directory of the published layout; with 8 ``bits`` (and bfloat16) its weights are quantized.
 
     Raises :class:`~duologue.checkpoints.files.CheckpointError` naming what is missing or does not fit.
     """
@@ -99,7 +104,7 @@ def load_moshi(
         pieces = tokenizer.vocab_size()
         raise CheckpointError(f"{text_path} has {pieces} pieces, the model {lm_config.text_card}")
     mimi = load_mimi(mimi_config, open_safetensors(mimi_path), str(mimi_path), device)
-    lm = load_lm(lm_config, open_safetensors(lm_path), str(lm_path), device, dtype)
+    lm = load_lm(lm_config, open_safetensors(lm_path), str(lm_path), device, dtype, bits)
     dialogue = Dialogue(lm, *sampling(raw.get("lm_gen_config") or {}))
     if is_personaplex(directory, raw):
         voices = load_voices(directory)

@@ -22,6 +22,9 @@ from duologue.audio.level import first_audible
 HOP = samples(0.04)
 """Audio leaves in pieces of this many samples, or what is left."""
 
+LIVE_HOP = samples(0.08)
+"""The same for what is made at the pace at which it is heard: smaller pieces would silence it no sooner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -71,6 +74,7 @@ class Playout:
 
     lead: int | None
     """Samples sent ahead of real time; ``None``: unpaced, everything leaves at once."""
+    hop: int = HOP
     sent: int = 0
     """Samples that have left."""
     text: str = ""
@@ -109,6 +113,11 @@ class Playout:
         """Whether all of it has left and nothing more comes."""
         return self.complete and not self._queue
 
+    @property
+    def waiting(self) -> int:
+        """Samples that have not left yet."""
+        return sum(len(segment.wave) for segment in self._queue) - self._offset
+
     def due(self, now: float) -> list[Piece]:
         """What may leave at ``now``, oldest first."""
         pieces: list[Piece] = []
@@ -120,7 +129,9 @@ class Playout:
         """When more may leave; ``None`` if that depends on something other than time."""
         if not self._queue or self.held or self.paused:
             return None
-        return self._played_out - seconds((self.lead or 0) - HOP)
+        if self.lead is None:
+            return float("-inf")
+        return self._played_out - seconds(max(0, self.lead - self.hop))
 
     def played_out(self, now: float) -> float:
         """When the listener will have heard everything sent so far (``now`` if already)."""
@@ -134,11 +145,11 @@ class Playout:
         return heard, self._marks[at - 1][1] if at else 0
 
     def _room(self, now: float) -> bool:
-        return self.lead is None or self._played_out - now <= seconds(self.lead - HOP) + 1e-6
+        return self.lead is None or self._played_out - now <= seconds(max(0, self.lead - self.hop)) + 1e-6
 
     def _next(self, now: float) -> Piece:
         segment = self._queue[0]
-        end = min(len(segment.wave), self._offset + HOP)
+        end = min(len(segment.wave), self._offset + self.hop)
         wave = segment.wave[self._offset : end]
         begun = self._chars_done + segment.begun(max(self._offset, end - 1))
         said = self._chars_done + segment.said(end)

@@ -33,6 +33,8 @@ class Reply:
     token: str | None = None
     """The wish of the backend's that it grants."""
     speech: bool = True
+    live: bool = False
+    """Whether it is made at the pace at which it is heard: what waits is delay then, and a pause may be shorter."""
     answers: str | None = None
     """The words it answers, once the backend said so."""
     writer: ResponseWriter | None = None
@@ -47,6 +49,8 @@ class Reply:
         match event:
             case Answers():
                 self.answers = event.text
+            case Delta() if self.live and self._catches_up(event):
+                pass
             case Delta():
                 self.playout.push(event.text, event.wave if self.speech else None, event.marks)
             case Call():
@@ -56,6 +60,11 @@ class Reply:
                 self.playout.complete = True
             case Failed():
                 self.failure = event.message
+
+    def _catches_up(self, delta: Delta) -> bool:
+        """Whether a stretch of silence is left out because what was said before it has not even left yet."""
+        late = self.playout.waiting > 0 and not self.playout.held and not self.playout.paused
+        return late and not delta.text and delta.wave is not None and first_audible(delta.wave) is None
 
     @property
     def silent(self) -> bool:
@@ -83,6 +92,11 @@ class Reply:
         if self.writer is None:
             self.writer = connection.begin_response(self.params)
         return self.writer
+
+    def due(self, now: float) -> bool:
+        """Whether :meth:`pump` has anything to do: it is asked at every turn of the loop, and mostly has not."""
+        at = self.playout.next_due()
+        return self.playout.complete or self.writer is None or (at is not None and now >= at - 1e-6)
 
     def pump(self, now: float) -> int:
         """Send what may leave by ``now``; returns the samples sent. The reply must be announced."""

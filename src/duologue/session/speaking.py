@@ -32,7 +32,7 @@ from duologue.session.floor import Floor
 from duologue.session.listening import Listening
 from duologue.session.observer import Observer
 from duologue.session.options import SessionOptions
-from duologue.session.playout import Playout
+from duologue.session.playout import HOP, LIVE_HOP, Playout
 from duologue.session.reply import Reply
 from duologue.session.turn import PersonTurn
 
@@ -175,13 +175,15 @@ class Speaking:
         if turn is not None and not self._answerable(turn, wanted):
             turn = None
         ask = wanted.ask()
+        live = self._floor.word == "model"
         reply = Reply(
             next(self._epochs),
-            Playout(self._lead(wanted)),
+            Playout(self._lead(wanted), LIVE_HOP if live else HOP),
             turn=turn,
             params=params,
             token=token,
             speech=ask.speech,
+            live=live,
         )
         history = self._connection.conversation.history(turn.item_id if turn else None, params=wanted)
         self._link.send(
@@ -367,7 +369,7 @@ class Speaking:
             self._floor.signal(Signal.FAILED)
         elif reply.silent and reply.writer is None:
             self._floor.signal(Signal.DECLINED)
-        elif reply.speaks or reply.writer is not None:
+        elif (reply.speaks or reply.writer is not None) and reply.due(now):
             self._send(reply, now)
             if reply.spoken:
                 self._floor.signal(Signal.SPOKEN)

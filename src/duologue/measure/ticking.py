@@ -1,0 +1,124 @@
+"""The engine's figures: what a tick of so many sessions costs, and how many are so held in real time.
+
+The model runs in this process as the engine runs it, with sessions as costly as long conversations make them (all rings
+count as full), hearing noise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from duologue.engine.fit import check_rows, state_bytes
+from duologue.engine.loading import Loaded, load
+from duologue.engine.pace import HEADROOM
+from duologue.nn.rows import Rows
+
+WARM = 3
+"""Ticks that are not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Ticks of so many sessions at once."""
+
+    sessions: int
+    median_ms: float
+    p99_ms: float
+    real_time_factor: float
+    """Median tick over the time of a frame: below 1 is faster than real time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticking:
+    """A run."""
+
+    model: str
+    device: str
+    dtype: str
+    threads: int
+    frame_ms: float
+    session_mb: float
+    """Memory of each session's state."""
+    weights_mb: float
+    ticks: tuple[Tick, ...]
+    held: int
+    """Sessions held in real time: of those tried, interpolated, the most whose p99 leaves some room in a frame."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ticking(
+    model: str,
+    *,
+    sessions: Sequence[int] = (1, 2, 4, 8),
+    ticks: int = 50,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantize: str = "none",
+    threads: int = 0,
+    told: Callable[[Tick], None] = lambda tick: None,
+) -> Ticking:
+    """Measure. Raises ``CannotLoad`` or ``TooLarge``."""
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = load(model, device=device, dtype=dtype, quantize=quantize)
+    each = state_bytes(loaded.model.state(1))
+    check_rows(each, max(sessions), loaded.device)
+    measured = []
+    for count in sorted(set(sessions)):
+        measured.append(_ticks(loaded, count, ticks))
+        told(measured[-1])
+    frame_ms = 1000 * loaded.model.frame / loaded.model.rate
+    return Ticking(
+        model=model,
+        device=_device_name(loaded.device),
+        dtype=loaded.dtype,
+        threads=torch.get_num_threads(),
+        frame_ms=frame_ms,
+        session_mb=each / 1e6,
+        weights_mb=loaded.weights_bytes / 1e6,
+        ticks=tuple(measured),
+        held=held(measured, HEADROOM * frame_ms),
+    )
+
+
+def _ticks(loaded: Loaded, count: int, ticks: int) -> Tick:
+    model, device = loaded.model, loaded.device
+    state, rows = model.state(count), Rows.of(range(count), device)
+    model.reset(state, rows, list(range(count)))
+    model.age(state, rows, loaded.context)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (8, count, model.frame)).astype(np.float32))
+    took = []
+    for n in range(WARM + ticks):
+        began = time.perf_counter()
+        with torch.inference_mode():
+            model.step(state, rows, noise[n % len(noise)].to(device)).wave.cpu()
+        took.append(time.perf_counter() - began)
+    median, p99 = (1000 * float(at) for at in np.percentile(took[WARM:], (50, 99)))
+    return Tick(count, median, p99, median / 1000 * model.rate / model.frame)
+
+
+def held(ticks: Sequence[Tick], limit_ms: float) -> int:
+    """The most sessions whose p99 is within the limit: of those measured, and between them and the next by a line."""
+    good = [n for n, tick in enumerate(ticks) if tick.p99_ms <= limit_ms]
+    if not good:
+        return 0
+    best = ticks[good[-1]]
+    if good[-1] + 1 == len(ticks):
+        return best.sessions
+    over = ticks[good[-1] + 1]
+    part = (limit_ms - best.p99_ms) / (over.p99_ms - best.p99_ms)
+    return best.sessions + int(part * (over.sessions - best.sessions))
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(device)

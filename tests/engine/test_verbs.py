@@ -1,0 +1,141 @@
+"""The verbs of models: tiny, manifest, verify, bench engine; and what they write and say can be served."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from duologue import cli
+from duologue.measure.ticking import Tick, held
+from duologue.models.contract import Prompted
+from duologue.models.moshi_files import load_moshi
+from duologue.nn.rows import Rows
+from models.tiny import GOLDEN
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments, prog_name="duologue")
+
+
+@pytest.fixture(scope="module")
+def personaplex(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models") / "personaplex"
+    result = call("tiny", "personaplex", str(directory))
+    assert result.exit_code == 0, result.output
+    return directory
+
+
+def test_a_tiny_model_talks_and_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        assert call("tiny", "moshi", str(tmp_path / name), "--seed", seed).exit_code == 0
+    a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b != c
+    model = load_moshi(tmp_path / "a", dtype=torch.float32)
+    state, row = model.state(1), Rows.of([0])
+    model.reset(state, row, [1])
+    said = [model.step(state, row, 0.1 * torch.randn(1, model.frame)) for _ in range(8)]
+    loud = torch.cat([frames.wave for frames in said[1:]]).abs().max()
+    assert 0.01 < loud < 1, "as loud as a person"
+    assert any(frames.text[0] is not None for frames in said)
+
+
+def test_the_example_of_the_documentation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("tiny", "moshi", str(tmp_path / "tiny")).exit_code == 0
+    page = (Path(__file__).parents[2] / "docs" / "moshi.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example.replace("/tmp/tiny", str(tmp_path / "tiny")), "docs/moshi.md", "exec"), {})
+    assert capsys.readouterr().out.count("torch.Size([2, 1920])") == 25
+
+
+def test_other_sizes_in_the_published_names(tmp_path: Path) -> None:
+    sizes = {"dim": 64, "num_heads": 2, "context": 50, "mimi": {"seanet": {"n_filters": 2}}}
+    (tmp_path / "sizes.json").write_text(json.dumps(sizes))
+    result = call("tiny", "moshi", str(tmp_path / "m"), "--config", str(tmp_path / "sizes.json"))
+    assert result.exit_code == 0, result.output
+    config = load_moshi(tmp_path / "m", dtype=torch.float32).dialogue.lm.config
+    assert (config.dim, config.heads, config.context, config.layers) == (64, 2, 50, 4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ({"dim": "many"}, "sizes that make no model"),
+        ({"card": 100}, "does not go with a language model"),
+        ({"text_card": 3}, "no room for any text"),
+        ({"cross_attention": True}, "asks for what this model does not do"),
+    ],
+)
+def test_sizes_that_make_no_model(tmp_path: Path, sizes: dict[str, object], says: str) -> None:
+    (tmp_path / "sizes.json").write_text(json.dumps(sizes))
+    result = call("tiny", "moshi", str(tmp_path / "m"), "--config", str(tmp_path / "sizes.json"))
+    assert result.exit_code == 2
+    assert says in " ".join(result.output.split())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    result = call("tiny", "moshi", str(tmp_path))
+    assert result.exit_code == 2
+    assert "is not empty" in result.output
+
+
+def test_a_persona_is_primed_in_pieces(personaplex: Path) -> None:
+    model = load_moshi(personaplex, dtype=torch.float32)
+    assert isinstance(model, Prompted)
+    assert model.voices == ("NATF0", "NATM0")
+    replies = {}
+    for voice, text in (("", ""), ("NATM0", ""), ("", "You are a pirate.")):
+        state, row = model.state(2), Rows.of([1])
+        model.reset(state, row, [5])
+        pieces = sum(1 for _ in model.prime(state, row, voice, text))
+        assert pieces >= 3
+        said = [model.step(state, row, torch.zeros(1, model.frame)).wave for _ in range(5)]
+        replies[voice, text] = torch.cat(said)
+    a, b, c = replies.values()
+    assert not torch.equal(a, b)
+    assert not torch.equal(a, c)
+    with pytest.raises(ValueError, match="no voice 'NATX9'; there are: NATF0, NATM0"):
+        next(model.prime(model.state(1), Rows.of([0]), "NATX9", ""))
+
+
+def test_the_manifest_agrees_with_the_published_checkpoint() -> None:
+    result = call("manifest", "moshi")
+    assert result.exit_code == 0
+    ours, theirs = json.loads(result.output), json.loads((GOLDEN / "tensors.json").read_text())
+    assert ours.keys() == theirs.keys()
+    for file, tensors in ours.items():
+        assert {name: theirs[file][name] for name in tensors} == tensors
+    persona = json.loads(call("manifest", "personaplex").output)["lm"]
+    assert len([name for name in persona if name.startswith("linears.")]) == 16
+
+
+def test_verify_is_a_verb() -> None:
+    result = call("verify", str(GOLDEN / "split_rvq"), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["held"] == 1
+
+
+def test_bench_engine_measures(personaplex: Path) -> None:
+    how = ("--dtype", "float32", "--threads", "1", "--ticks", "5", "--sessions", "1,3", "--json")
+    result = call("bench", "engine", "--model", str(personaplex), *how)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.output)
+    assert [tick["sessions"] for tick in figures["ticks"]] == [1, 3]
+    assert all(0 < tick["median_ms"] <= tick["p99_ms"] for tick in figures["ticks"])
+    assert figures["frame_ms"] == 80
+    assert figures["session_mb"] > 1
+    assert call("bench", "engine", "--model", str(personaplex), "--sessions", "1,x").exit_code == 2
+    refused = call("bench", "engine", "--model", str(personaplex), "--quantize", "int8", "--dtype", "float32")
+    assert "give --dtype bfloat16" in " ".join(refused.output.split())
+
+
+def test_how_many_are_held_is_read_off_a_line() -> None:
+    ticks = [Tick(1, 20, 20, 0.25), Tick(4, 40, 40, 0.5), Tick(8, 80, 80, 1.0)]
+    assert held(ticks, 60) == 6
+    assert held(ticks, 100) == 8
+    assert held(ticks, 10) == 0
