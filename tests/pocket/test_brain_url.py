@@ -27,6 +27,7 @@ from duologue.backends.contract import (
     CallMade,
     CallResult,
     Cancel,
+    Close,
     Commit,
     Configure,
     Delta,
@@ -353,12 +354,15 @@ async def test_a_barge_in_closes_the_connection(mouth_delay: float) -> None:
         assert it.endpoint.messages[-2]["content"] == "This"
 
 
-async def test_a_closed_session_and_a_stopped_backend_close_their_connections() -> None:
+async def test_a_closed_session_closes_its_connection() -> None:
     endpoint = Endpoint((chunk("Once upon a time "), asyncio.Event()))
     async with talk(endpoint) as it:
         it.link.send(Respond(1, Ask(), (Message("user", "a story"),)))
         await it.until(lambda: bool(endpoint.asked))
-    assert endpoint.hung_up.is_set() or not it.link.busy
+        it.link.send(Close())
+        async with asyncio.timeout(2):
+            await endpoint.hung_up.wait()
+        assert not it.of(1)
 
 
 async def test_a_limit_on_the_reply_ends_the_asking_too() -> None:
