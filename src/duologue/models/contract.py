@@ -1,17 +1,22 @@
-"""What the engine knows of a model.
+"""What the engine knows of a model: two gaits.
 
 A ``FrameModel`` hears a frame and gives a frame, at a fixed rate, for ever; that it may be silent is its
 own business. Its position is time: it cannot un-hear.
+
+A ``TurnModel`` hears a turn, then speaks until it is done or stopped. Its position is a place in a prompt, and
+it can go back to any earlier one: a speculated turn is taken back whole, and after a barge-in the context is cut
+to what was heard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from torch import Tensor
 
+from duologue.audio import Wave
 from duologue.nn.rows import Rows, State
 
 S = TypeVar("S", bound=State)
@@ -84,3 +89,147 @@ class Prompted(Protocol[P]):
 
         ``ValueError`` for a voice that there is not; the empty string is the default.
         """
+
+
+# -- the turn gait ------------------------------------------------------------------------------------------
+
+Column: TypeAlias = int | tuple[int, ...]
+"""What stands at one position of a prompt: a token, or one for each parallel stream (Mini-Omni2 has eight)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Positions of a prompt that are tokens."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Speech in a prompt. Two sounds are the same only if their keys are."""
+
+    key: int
+    wave: Wave
+    """float32, at the model's :attr:`Facts.hears`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image in a prompt. Two pictures are the same only if their keys are."""
+
+    key: int
+    file: bytes
+    """PNG or JPEG, checked to decode."""
+
+
+Piece: TypeAlias = Ids | Sound | Picture
+"""A stretch of a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one of the two said or showed, or the instructions."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[str | Piece, ...]
+    """A string is text that was never spoken, and never holds control tokens whatever it looks like; an assistant's
+    ``Ids`` are the tokens it said, as far as they were heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a turn model is and can do."""
+
+    hears: int
+    """Samples a second of what it is given."""
+    says: int | None
+    """Samples a second of what it says; ``None``: it writes only."""
+    context: int
+    """Positions that a prompt and its answer may take together."""
+    window: float
+    """Seconds that one :class:`Sound` may last."""
+    sounds_per_turn: int | None
+    """How many sounds a turn may be split into; ``None``: as many as fit. (1: a turn ends where the window does.)"""
+    history: Literal["trained", "untrained"]
+    """Whether it was trained on dialogues of more than one turn."""
+    pictures: bool
+    writes: bool
+    """Whether it takes written turns as well."""
+    instructions: bool
+    """Whether instructions make a difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one answer is wanted."""
+
+    seed: int
+    """Fixes every draw, with the position."""
+    speech: bool = True
+    """Whether it shall speak; else it writes."""
+    tokens: int | None = None
+    """The most text tokens it may take."""
+    temperature: float | None = None
+    """``None``: the model's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uttered:
+    """What one row said with a step; often nothing yet."""
+
+    text: str = ""
+    """Whole characters. While it speaks, text comes with the wave that says it."""
+    wave: Wave | None = None
+    """float32 at :attr:`Facts.says`."""
+    marks: tuple[tuple[int, int], ...] = ()
+    """(sample, chars): as :attr:`duologue.backends.contract.Delta.marks`."""
+    tokens: tuple[tuple[Column, int], ...] = ()
+    """The columns that entered the context since the row's last report, each with the characters of the whole answer
+    that were said with it: what a cut of the context goes by."""
+    end: Literal["completed", "length"] | None = None
+    """Set with the last one."""
+
+
+class TurnModel(Protocol[S]):
+    """A model that hears a turn, then speaks.
+
+    The engine keeps, for each row, what stands at each position. To answer, it lays a prompt out, goes back to where
+    the prompt departs from what the row holds, and runs the rest through :meth:`prefill`, except its last position,
+    which :meth:`begin` is given. Then every :meth:`step` reads a position and says what follows it, for all speaking
+    rows at once, wherever each of them is.
+    """
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def state(self, rows: int) -> S:
+        """Room for ``rows`` sessions, all with nothing behind them."""
+
+    def layout(self, lines: Sequence[Line], manner: Manner) -> list[Piece]:
+        """The prompt of a dialogue, to the letter as the model was trained, up to where it answers.
+
+        Raises ``ValueError``, naming the cause, for what the model cannot be given.
+        """
+
+    def size(self, piece: Piece) -> int:
+        """How many positions a piece takes."""
+
+    def embed(self, pieces: Sequence[Piece]) -> list[Tensor]:
+        """What the decoder reads at the positions of each piece: [size, …] each. Encoders run once for all of them,
+        of however many sessions."""
+
+    def rewind(self, state: S, row: Rows, position: int) -> None:
+        """This row (one) holds only its first ``position`` positions. Costs nothing."""
+
+    def prefill(self, state: S, rows: Rows, x: Tensor) -> None:
+        """Read the next T positions of each row: [N, T, …] of what :meth:`embed` gave. Nothing is said."""
+
+    def begin(self, state: S, rows: Rows, x: Tensor, manners: Sequence[Manner]) -> None:
+        """These rows answer: ``x`` [N, 1, …] is the last position of each prompt, which their next step reads. What
+        makes speech of the answer (heads, codecs) begins anew."""
+
+    def step(self, state: S, rows: Rows) -> list[Uttered]:
+        """The next position of each row, in the order of the batch. Not to be called for a row that has ended."""
+
+    def age(self, state: S, rows: Rows, positions: int) -> None:
+        """Let these rows be as costly as at that position of the context: for measuring. What they say means nothing."""
