@@ -232,4 +232,4 @@ class TurnModel(Protocol[S]):
         """The next position of each row, in the order of the batch. Not to be called for a row that has ended."""
 
     def age(self, state: S, rows: Rows, positions: int) -> None:
-        """Let these rows be as costly as at that position of the context: for measuring. What they say means nothing."""
+        """Let these rows be as costly as at that position: for measuring. What they then say is noise."""
