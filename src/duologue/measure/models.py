@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-SYSTEMS = ("moshi", "personaplex")
+from duologue.models import catalogue
 
 
 @click.command()
@@ -28,24 +28,22 @@ def verify(directories: tuple[Path, ...], as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("system", type=click.Choice(SYSTEMS))
+@click.argument("system", type=click.Choice(catalogue.NAMES))
 def manifest(system: str) -> None:
     """Print {file: {tensor: shape}} of all that is loaded of the full-size checkpoint of SYSTEM."""
     _need_torch()
-    from duologue.models.moshi_files import manifest as listed
-
-    click.echo(json.dumps(listed(system), indent=1))
+    click.echo(json.dumps(catalogue.system(system).manifest(), indent=1))
 
 
 @click.command()
-@click.argument("system", type=click.Choice(SYSTEMS))
+@click.argument("system", type=click.Choice(catalogue.NAMES))
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights.")
 @click.option(
     "--config",
     "sizes",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file with other sizes, under the published names; the codec's under mimi.",
+    help="JSON file with other sizes, under the published names.",
 )
 def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
     """Write a small SYSTEM with random weights into DIRECTORY, in the published layout.
@@ -54,16 +52,15 @@ def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
     """
     _need_torch()
     from duologue.checkpoints.files import CheckpointError, read_json
-    from duologue.models.moshi_random import write
 
     if directory.exists() and any(directory.iterdir()):
         raise click.UsageError(f"{directory} is not empty, and nothing is overwritten: name a new directory")
     try:
         given: dict[str, Any] = {} if sizes is None else read_json(sizes)
-        write(system, directory, seed=seed, sizes=given)
+        catalogue.system(system).write(directory, seed=seed, sizes=given)
     except CheckpointError as error:
         raise click.UsageError(str(error)) from error
-    total = sum(path.stat().st_size for path in directory.iterdir())
+    total = sum(path.stat().st_size for path in directory.glob("**/*") if path.is_file())
     click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; duologue serve --model {directory}")
 
 

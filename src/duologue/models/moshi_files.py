@@ -7,6 +7,7 @@ it the files have these names and the model is the 7B.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from duologue.checkpoints.layouts import one_spelling
 from duologue.codecs import mimi as codec
 from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
+from duologue.models.catalogue import System
 from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
 from duologue.models.personaplex import PersonaPlex, load_voices, personaplex
@@ -122,9 +124,39 @@ def sampling(published: dict[str, Any]) -> tuple[Sampling, Sampling]:
     )
 
 
-def manifest(name: str) -> dict[str, dict[str, list[int]]]:
-    """Names and shapes of what is loaded of the published ``moshi`` or ``personaplex``, from models without memory."""
-    config = personaplex(replace(MoshiConfig(), dep_q=MoshiConfig().n_q)) if name == "personaplex" else MoshiConfig()
+def manifest(config: MoshiConfig) -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of what is loaded of a published checkpoint, from models without memory."""
     lm = unfilled(lambda: MoshiLM(config), "meta", torch.bfloat16)
     mimi = unfilled(lambda: Mimi(MimiConfig()), "meta", torch.float32)
     return {"lm": system.KEYS.manifest(lm), "mimi": codec.KEYS.manifest(mimi)}
+
+
+def recognised(directory: Path) -> str | None:
+    """``moshi`` or ``personaplex``, where a directory is laid out like one of them."""
+    path = directory / "config.json"
+    raw = read_json(path) if path.is_file() else {}
+    codec_file = raw.get("mimi_name", MIMI_FILE)
+    if raw.get("model_type", "moshi") not in ("moshi", "personaplex"):
+        return None
+    if not ({"dim", "mimi_name", "moshi_name"} & raw.keys() or (directory / codec_file).is_file()):
+        return None
+    return "personaplex" if is_personaplex(directory, raw) else "moshi"
+
+
+def _write(directory: Path, *, seed: int, sizes: Mapping[str, Any]) -> None:
+    from duologue.models.moshi_random import write
+
+    write("moshi", directory, seed=seed, sizes=sizes)
+
+
+SYSTEM = System(
+    name="moshi",
+    title="Moshi",
+    languages=("en",),
+    licence="CC-BY-4.0",
+    repositories=("kyutai/moshiko-pytorch-bf16", "kyutai/moshika-pytorch-bf16"),
+    recognises=lambda directory: recognised(directory) == "moshi",
+    load=load_moshi,
+    write=_write,
+    manifest=lambda: manifest(MoshiConfig()),
+)
