@@ -236,6 +236,18 @@ def test_written_turns_are_answered_in_writing_without_pacing() -> None:
     assert talk.when("response.done")[0] == talk.now
 
 
+@pytest.mark.parametrize(("role", "kind", "since"), [("assistant", "output_text", 0.5), ("user", "input_text", None)])
+def test_a_replayed_reply_counts_as_an_exchange(role: str, kind: str, since: float | None) -> None:
+    talk = Conversation()
+    content = [{"type": kind, "text": "it is noon"}]
+    talk.send("conversation.item.create", item={"type": "message", "role": role, "content": content})
+    talk.hear(silence(0.5))
+    talk.hear(voice(QUESTION))
+    talk.hear(silence(1.0))
+    asked = talk.backend.sent(Respond)[-1].since_exchange
+    assert asked == (since if since is None else pytest.approx(since, abs=0.2))
+
+
 def test_a_function_call_is_not_paced_either() -> None:
     backend = ScriptedBackend(call=("clock", '{"zone":"utc"}'))
     tool = {"type": "function", "name": "clock", "parameters": {"type": "object"}}

@@ -104,7 +104,7 @@ async def barge_in(
 
 async def interruption(caller: Caller, voice: str, words: str, *, after: float) -> Trial:
     """Asks for a story, lets it run for ``after`` seconds and speaks ``words`` over it."""
-    story, began = await _story(caller)
+    story, began = await story_told(caller)
     while caller.position < began + samples(after):
         await caller.tick()
     interrupter = speak(words, voice)
@@ -121,8 +121,11 @@ async def interruption(caller: Caller, voice: str, words: str, *, after: float) 
     )
 
 
-async def _story(caller: Caller) -> tuple[str, int]:
-    """The response that tells the story, and where it began to be heard."""
+async def story_told(caller: Caller) -> tuple[str, int]:
+    """Asks for a story; the response that tells it, and where it began to be heard.
+
+    Raises :class:`LineError` where none begins within 10 s.
+    """
     await caller.write(STORY)
     asked = caller.position
     while caller.position < asked + samples(10.0):

@@ -209,6 +209,89 @@ def bargein(model: str | None, url: str | None, token: str | None, as_json: bool
 
 
 @bench.command()
+@MODEL
+@URL
+@TOKEN
+@JSON
+@click.option("--kind", "kinds", multiple=True, help="Scenario, may be repeated.  [default: all]")
+@click.option("--scenes", "many", type=click.IntRange(1), default=24, show_default=True, help="Of each kind.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Of noise each."
+)
+@click.option("--at-once", type=click.IntRange(1), default=4, show_default=True, help="Conversations at a time.")
+@click.option("--tune", is_flag=True, help="The phrases for adjusting the floor, not those to report.")
+@click.option("--quick", is_flag=True, help="Two scenes of each kind, a minute of noise.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), default=None, help="A page to look at.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the moments and noises.")
+def duplex(
+    model: str | None,
+    url: str | None,
+    token: str | None,
+    as_json: bool,
+    kinds: tuple[str, ...],
+    many: int,
+    minutes: float,
+    at_once: int,
+    tune: bool,
+    quick: bool,
+    html: Path | None,
+    seed: int,
+) -> None:
+    """Turn-taking: pauses, turns, interruptions, backchannels, other talk and noise, as a listener hears it."""
+    from duologue.measure.duplex.report import page
+    from duologue.measure.duplex.run import Duplex, Played
+    from duologue.measure.duplex.run import duplex as measure
+    from duologue.measure.duplex.scenes import KINDS, STRETCH
+
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise click.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    wanted = [kind for kind in KINDS if kind in (kinds or KINDS)]
+    many, minutes = (2, 1.0) if quick else (many, minutes)
+    long = sum(kind in ("background", "noise") for kind in wanted)
+    total = many * (len(wanted) - long) + long * max(1, round(60 * minutes / STRETCH))
+
+    async def run() -> Duplex:
+        with _progress(total, "scenes", as_json) as bar:
+
+            def told(played: Played) -> None:
+                bar.update()
+
+            async with _server(url, model, at_once) as where:
+                return await measure(
+                    where,
+                    kinds=wanted,
+                    part="tune" if tune else "report",
+                    many=many,
+                    minutes=minutes,
+                    at_once=at_once,
+                    seed=seed,
+                    model=model,
+                    token=token,
+                    told=told,
+                )
+
+    result = _run(run())
+    if html is not None:
+        html.write_text(page(result), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: turn-taking, duologue's own synthetic scenarios ({result.part} set)")
+    for row in result.rows:
+        bar = "" if row.holds is None else "  bar reached" if row.holds else "  BELOW THE BAR"
+        rate = row.answers_in_ten_minutes
+        answers = "" if rate is None else f"  {rate:.1f} answers in 10 min"
+        after = "" if row.latency is None else f"  answer after {_spread(row.latency)}"
+        silent = "" if row.silent is None else f"  silent after {_spread(row.silent)}"
+        click.echo(f"  {row.kind:<13} {row.right:>3} of {row.scenes:<3}{bar}{answers}{after}{silent}")
+    for scene in result.scenes:
+        if not scene.right:
+            understood = " | ".join(filter(None, scene.understood)) or "nothing"
+            click.echo(f"  wrong: {scene.kind}, {scene.voice}: {scene.text!r} {scene.why} (understood: {understood})")
+
+
+@bench.command()
 @click.option("--model", default="pocket", show_default=True, help="Model to measure.")
 @JSON
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Alone.")

@@ -63,9 +63,7 @@ def _segment(text: str, wave: Wave, marks: tuple[tuple[int, int], ...]) -> _Segm
         ends = [i for i in range(1, len(text)) if text[i] == " "]
         marks = tuple((round(len(wave) * end / max(1, len(text))), end) for end in ends)
     inner = [(s, c) for s, c in marks if 0 < s < len(wave) and c < len(text)]
-    return _Segment(
-        text, wave, [*(s for s, _ in inner), len(wave)], [*(c for _, c in inner), len(text)]
-    )
+    return _Segment(text, wave, [*(s for s, _ in inner), len(wave)], [*(c for _, c in inner), len(text)])
 
 
 @dataclass(slots=True)

@@ -75,9 +75,7 @@ class Session:
         self.lost: str | None = None
         """Why the session cannot go on, once it cannot. The driver then sends what is outgoing, and hangs up."""
         observer = observer or Unobserved()
-        self._connection = RealtimeConnection(
-            model=backend.card.name, voices=backend.card.voices, initial=initial
-        )
+        self._connection = RealtimeConnection(model=backend.card.name, voices=backend.card.voices, initial=initial)
         self._link = backend.open(self._on_event)
         self._floor = Floor(self._policy, self._floor_changed)
         self._listening = Listening(
@@ -177,8 +175,12 @@ class Session:
             case SettingsChanged():
                 self._listening.change_settings(request)
                 self._configure()
-            case ItemAdded() | ItemDeleted():
-                pass  # they come and go in the conversation, which the next reply reads
+            case ItemAdded():
+                item = self._connection.conversation.get(request.item_id)
+                if item is not None and item.role == "assistant":
+                    self._speaking.replayed()
+            case ItemDeleted():
+                pass  # it is gone from the conversation, which the next reply reads
 
     def _configure(self) -> None:
         settings = self._connection.settings

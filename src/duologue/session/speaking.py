@@ -73,6 +73,8 @@ class Speaking:
         self._wishes: dict[str, str] = {}
         self._exchange: float | None = None
         """When a reply last ended for the listener."""
+        self._replayed: float | None = None
+        """When the client last put words of the assistant's into the conversation."""
         self._idle_from: float | None = None
         self.draining = False
         floor.carry_out(
@@ -100,6 +102,10 @@ class Speaking:
     def aside(self) -> bool:
         """Whether an out-of-band reply is being made."""
         return bool(self._aside)
+
+    def replayed(self) -> None:
+        """The client told of an earlier reply, as one does that comes back after its line broke: the talk goes on."""
+        self._replayed = self._now()
 
     # -- what the floor wants done: beginnings -----------------------------------------------------------
 
@@ -215,10 +221,11 @@ class Speaking:
 
     def _since_exchange(self, turn: PersonTurn | None) -> float | None:
         """Seconds between the last exchange and the turn's onset (or now)."""
-        if self._exchange is None:
+        exchanges = [at for at in (self._exchange, self._replayed) if at is not None]
+        if not exchanges:
             return None
         until = self._now() if turn is None else self._listening.heard.clock.wall(turn.onset)
-        return max(0.0, until - self._exchange)
+        return max(0.0, until - max(exchanges))
 
     # -- what the floor wants done: pauses and endings --------------------------------------------------
 
