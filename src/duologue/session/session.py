@@ -98,8 +98,13 @@ class Session:
     def receive(self, frame: str | bytes) -> None:
         """One message from the client. Bad input leads to an ``error`` event, never to an exception."""
         for request in self._connection.receive(frame):
-            self._on_request(request)
-        self._settle()
+            if isinstance(request, AudioAppended):
+                # What it means is found out when somebody asks: together with what other sessions heard meanwhile.
+                self._listening.hear(request.wave, self._now())
+            else:
+                self._settle()
+                self._on_request(request)
+                self._settle()
 
     def poll(self) -> float | None:
         """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
@@ -109,6 +114,8 @@ class Session:
 
     def outgoing(self) -> list[dict[str, Any]]:
         """Events for the client, in order; each is returned once."""
+        if not self._closed:
+            self._settle()
         return self._connection.outgoing()
 
     @property
@@ -159,8 +166,6 @@ class Session:
 
     def _on_request(self, request: Request) -> None:
         match request:
-            case AudioAppended():
-                self._listening.hear(request.wave, self._now())
             case ResponseAsked():
                 self._speaking.create(request)
             case CancelAsked():
