@@ -265,7 +265,7 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
         ready(url)
 
     try:
-        asyncio.run(run.serve(options, backend, sessions.opener, announce))
+        run.serve_here(options, backend, sessions.opener, announce)
     except OptionError as error:
         raise click.UsageError(str(error)) from error
     except run.CannotStart as error:

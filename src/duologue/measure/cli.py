@@ -144,8 +144,8 @@ def latency(
     voices: tuple[str, ...],
 ) -> None:
     """First-response latency: end of the last word to the first audible sample of the answer."""
-    from duologue.measure.latency import VOICES, Answer, Latency
     from duologue.measure.latency import latency as measure
+    from duologue.measure.voices import VOICES, Answer, Latency
 
     many = questions or max(48, 12 * sessions)
 
@@ -214,7 +214,7 @@ def bargein(model: str | None, url: str | None, token: str | None, as_json: bool
 @TOKEN
 @JSON
 @click.option("--kind", "kinds", multiple=True, help="Scenario, may be repeated.  [default: all]")
-@click.option("--scenes", "many", type=click.IntRange(1), default=24, show_default=True, help="Of each kind.")
+@click.option("--scenes", "many", type=click.IntRange(1), default=50, show_default=True, help="Of each kind.")
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Of noise each."
 )
@@ -241,35 +241,28 @@ def duplex(
     from duologue.measure.duplex.report import page
     from duologue.measure.duplex.run import Duplex, Played
     from duologue.measure.duplex.run import duplex as measure
-    from duologue.measure.duplex.scenes import KINDS, STRETCH
+    from duologue.measure.duplex.scenes import KINDS, scenes
+    from duologue.measure.phrases import Part
 
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise click.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(KINDS)}")
     wanted = [kind for kind in KINDS if kind in (kinds or KINDS)]
+    if html is not None and not html.parent.is_dir():
+        raise click.UsageError(f"there is no folder {html.parent} for the page")
     many, minutes = (2, 1.0) if quick else (many, minutes)
-    long = sum(kind in ("background", "noise") for kind in wanted)
-    total = many * (len(wanted) - long) + long * max(1, round(60 * minutes / STRETCH))
+    part: Part = "tune" if tune else "report"
 
     async def run() -> Duplex:
-        with _progress(total, "scenes", as_json) as bar:
+        # Before a server is started: a missing voice is told at once.
+        chosen = await asyncio.to_thread(scenes, wanted, part=part, many=many, minutes=minutes, seed=seed)
+        with _progress(len(chosen), "scenes", as_json) as bar:
 
             def told(played: Played) -> None:
                 bar.update()
 
             async with _server(url, model, at_once) as where:
-                return await measure(
-                    where,
-                    kinds=wanted,
-                    part="tune" if tune else "report",
-                    many=many,
-                    minutes=minutes,
-                    at_once=at_once,
-                    seed=seed,
-                    model=model,
-                    token=token,
-                    told=told,
-                )
+                return await measure(where, chosen, part=part, at_once=at_once, model=model, token=token, told=told)
 
     result = _run(run())
     if html is not None:

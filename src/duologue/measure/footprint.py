@@ -17,16 +17,12 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # an extra: only this benchmark needs it
 
-from duologue.audio import RATE
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import exchange
 from duologue.measure.latency import QUESTIONS
 from duologue.measure.lines import dial
 from duologue.measure.serving import own_server
-from duologue.measure.voices import noise, speak
-
-_ROOM = -65.0
-"""dBFS of a quiet room. Digital silence would flatter: detectors may skip it."""
+from duologue.measure.voices import quiet_room, speak
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +113,7 @@ class _Party:
 
     async def guest(self, index: int) -> None:
         async with dial(self.url) as line:
-            caller = Caller(line, room=noise(5 * RATE, _ROOM, seed=index))
+            caller = Caller(line, room=quiet_room(index))
             await caller.join()
             self.callers.append(caller)
             await self._ask(caller, index)

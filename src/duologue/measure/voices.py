@@ -25,6 +25,9 @@ from duologue.audio.level import first_audible, last_audible, loudness
 FLITE = ("slt", "rms", "awb", "kal16", "kal")
 """Flite's English voices that speak any text."""
 
+VOICES = ("slt", "rms", "awb", "kal16")
+"""Those that benchmarks speak with (``kal`` is ``kal16`` at half the rate)."""
+
 ESPEAK = ("espeak:en-us", "espeak:en-gb", "espeak:en-us+f3", "espeak:en-gb-scotland")
 """Some of espeak-ng's; any ``espeak:VOICE`` works. Further from people than flite's, so reported apart."""
 
@@ -114,6 +117,15 @@ def noise(count: int, dbfs: float, *, seed: int = 0, colour: Literal["white", "p
         sound = np.fft.irfft(np.fft.rfft(sound) / np.sqrt(np.maximum(frequency, 20.0)), count)
     sound *= 10 ** (dbfs / 20) / np.sqrt(np.mean(np.square(sound)))
     return sound.astype(np.float32)
+
+
+QUIET = -65.0
+"""dBFS of a quiet room (pink noise), so that nobody profits from digital silence, which detectors may skip."""
+
+
+def quiet_room(seed: int) -> Wave:
+    """Five seconds of it, to be heard over and over."""
+    return noise(5 * RATE, QUIET, seed=seed)
 
 
 def _phones(printed: str) -> tuple[tuple[str, int], ...]:
