@@ -144,8 +144,9 @@ def latency(
     voices: tuple[str, ...],
 ) -> None:
     """First-response latency: end of the last word to the first audible sample of the answer."""
+    from duologue.measure.latency import Answer, Latency
     from duologue.measure.latency import latency as measure
-    from duologue.measure.voices import VOICES, Answer, Latency
+    from duologue.measure.voices import VOICES
 
     many = questions or max(48, 12 * sessions)
 
