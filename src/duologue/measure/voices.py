@@ -34,6 +34,9 @@ ESPEAK = ("espeak:en-us", "espeak:en-gb", "espeak:en-us+f3", "espeak:en-gb-scotl
 PICO = ("pico:en-US", "pico:en-GB")
 """SVOX pico's."""
 
+_HUMMED = {"mm hmm": "m m hh m m", "mhm": "m hh ah m", "hmm": "hh m m", "mm": "m m"}
+"""What flite would spell ("em em, aitch em em"), in its phones."""
+
 _PROGRAMS = {
     "flite": ("flite", "sudo apt-get install flite"),
     "espeak": ("espeak-ng", "sudo apt-get install espeak-ng"),
@@ -76,7 +79,8 @@ def speak(text: str, voice: str = "slt") -> Spoken:
             case "flite":
                 if name not in FLITE:  # flite itself would silently take another
                     raise VoiceError(f"flite has no voice {name!r}; there are {', '.join(FLITE)}")
-                phones = _phones(_run(engine, "-voice", name, "-psdur", "-t", text, "-o", str(path)))
+                said = ("-p", f"pau {_HUMMED[text]} pau") if text in _HUMMED else ("-t", text)
+                phones = _phones(_run(engine, "-voice", name, "-psdur", *said, "-o", str(path)))
             case "espeak":
                 _run(engine, "-v", name, "-w", str(path), "--stdin", stdin=text)
                 phones = ()
