@@ -51,7 +51,7 @@ class ScriptedBackend:
 
     words: str = "hello there"
     complete: bool | None = True
-    backchannel: bool = False
+    backchannel: bool | None = False
     reply: str = "hi yourself"
     seconds: float = 2.0
     silent: bool = False

@@ -140,6 +140,18 @@ def test_a_backchannel_pauses_the_reply_and_gives_the_floor_back() -> None:
     assert talk.floor()[-3:] == ["contested", "replying", "idle"]
 
 
+@pytest.mark.parametrize(("text", "status"), [("huh", "completed"), ("the weather in the afternoon", "cancelled")])
+def test_where_the_words_do_not_tell_it_counts_how_long_the_voice_goes_on(text: str, status: str) -> None:
+    backend = ScriptedBackend(reply="a long story", seconds=6.0)
+    talk = Conversation(backend)
+    talk.hear(voice(QUESTION))
+    talk.hear(silence(2.0))
+    backend.words, backend.complete, backend.backchannel = "london", None, None
+    talk.hear(voice(text))
+    talk.hear(silence(7.0))
+    assert talk.of("response.done")[0]["response"]["status"] == status
+
+
 def test_without_an_ear_a_long_overlap_is_an_interruption() -> None:
     backend = ScriptedBackend(seconds=8.0)
     talk = Conversation(backend)

@@ -236,8 +236,9 @@ class Hypothesis:
     final: bool = False
     complete: bool | None = None
     """Do these words make a finished utterance? ``None``: cannot tell."""
-    backchannel: bool = False
-    """Only words that keep the other talking ("mm-hm", "yeah")."""
+    backchannel: bool | None = False
+    """Only words that keep the other talking ("mm-hm", "yeah")? ``None``: the words do not tell (a word or two that make
+    no sense may be a cough misheard), so that what counts is how long the voice goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class PersonTurn:
     """Its item in the conversation, once announced."""
     text: str = ""
     complete: bool | None = None
-    backchannel: bool = False
+    backchannel: bool | None = False
     accounted: int = 0
     """Up to where ``text`` accounts for the sound."""
     failure: str = ""
@@ -70,7 +70,7 @@ class PersonTurn:
         return self.complete if self.accounted >= self.last_voice else None
 
     def wants_floor(self) -> bool:
-        """Whether this overlap is an interruption: it has words that are more than "mm-hm", or goes on and on."""
-        if self.text:
+        """Whether this overlap is an interruption: it has words that want the floor, or goes on and on without."""
+        if self.text and self.backchannel is not None:
             return not self.backchannel
         return seconds(self.last_voice - self.onset) >= WORDLESS

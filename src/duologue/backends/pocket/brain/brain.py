@@ -102,7 +102,7 @@ class Brain:
             answer = _fill(pending, text)
             free = {kind for _, kind in pending.wanted if KINDS[kind].free}
             if answer is not None and not free:
-                return Judgement(True, verdict.backchannel)
+                return Judgement(True, backchannel=False)
         return verdict
 
     # -- planning ---------------------------------------------------------------------------------------
