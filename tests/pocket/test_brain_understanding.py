@@ -85,7 +85,7 @@ def test_the_words_are_few_and_in_the_dictionary() -> None:
     known = {line.split(" ", 1)[0] for line in dictionary.read_text(encoding="utf-8").splitlines()}
     used = {word for text in itertools.islice(phrasings.sentences(), 40_000) for word in text.split()}
     assert len(used) <= 900
-    assert used - known == set(phrasings.PRONUNCIATIONS)
+    assert used - known <= set(phrasings.PRONUNCIATIONS)
     assert set(phrasings.BACKGROUND) <= known
 
 
@@ -219,7 +219,9 @@ def test_completeness(text: str, complete: bool | None) -> None:
     assert judge(text).complete is complete
 
 
-@pytest.mark.parametrize("text", ["yeah", "uh huh", "mhm", "okay", "i see", "oh really", "right", "mm-hm", "yeah yeah", "go on"])
+@pytest.mark.parametrize(
+    "text", ["yeah", "uh huh", "mhm", "okay", "i see", "oh really", "right", "mm-hm", "yeah yeah", "go on"]
+)
 def test_backchannels(text: str) -> None:
     assert judge(text).backchannel
 

@@ -224,6 +224,16 @@ def bargein(model: str | None, url: str | None, token: str | None, as_json: bool
 @click.option("--quick", is_flag=True, help="Two scenes of each kind, a minute of noise.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), default=None, help="A page to look at.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the moments and noises.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of Full-Duplex-Bench's own recordings to play instead, by its own definitions.",
+)
+@click.option(
+    "--outputs",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --data: where to keep what was heard, for that benchmark's own scripts.",
+)
 def duplex(
     model: str | None,
     url: str | None,
@@ -237,6 +247,8 @@ def duplex(
     quick: bool,
     html: Path | None,
     seed: int,
+    data: Path | None,
+    outputs: Path | None,
 ) -> None:
     """Turn-taking: pauses, turns, interruptions, backchannels, other talk and noise, as a listener hears it."""
     from duologue.measure.duplex.report import page
@@ -245,6 +257,13 @@ def duplex(
     from duologue.measure.duplex.scenes import KINDS, scenes
     from duologue.measure.phrases import Part
 
+    if outputs is not None and data is None:
+        raise click.UsageError("--outputs goes with --data")
+    if data is not None:
+        if kinds or html or tune or quick:
+            raise click.UsageError("--kind, --html, --tune and --quick are not for --data")
+        _recordings(data, outputs, url=url, model=model, token=token, as_json=as_json)
+        return
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise click.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(KINDS)}")
@@ -283,6 +302,40 @@ def duplex(
         if not scene.right:
             understood = " | ".join(filter(None, scene.understood)) or "nothing"
             click.echo(f"  wrong: {scene.kind}, {scene.voice}: {scene.text!r} {scene.why} (understood: {understood})")
+
+
+def _recordings(
+    data: Path, outputs: Path | None, *, url: str | None, model: str | None, token: str | None, as_json: bool
+) -> None:
+    """``bench duplex --data``."""
+    from duologue.measure.duplex import folders
+
+    async def run() -> folders.Recordings:
+        chosen = folders.samples_in(data)
+        with _progress(len(chosen), "recordings", as_json) as bar:
+
+            def told(result: folders.Result) -> None:
+                bar.update()
+
+            async with _server(url, model, 1) as where:
+                return await folders.recordings(where, chosen, outputs=outputs, model=model, token=token, told=told)
+
+    try:
+        result = _run(run())
+    except folders.DataError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: Full-Duplex-Bench's recordings, words found by PocketSphinx instead of Parakeet")
+    for row in result.rows:
+        figures = [f"{row.samples} samples"]
+        figures += [] if row.tor is None else [f"TOR {row.tor:.3f}"]
+        figures += [] if row.mean_latency is None else [f"latency mean {row.mean_latency:.3f} s, {row.latency}"]
+        figures += [] if row.backchannels_a_second is None else [f"{row.backchannels_a_second:.3f} backchannels/s"]
+        figures += [] if row.both_speak is None else [f"both speak {row.both_speak}"]
+        figures += [] if row.answers_after is None else [f"answers after {row.answers_after}"]
+        click.echo(f"  {row.name:<28} {'; '.join(figures)}")
 
 
 @bench.command()

@@ -75,6 +75,7 @@ class Session:
         self.lost: str | None = None
         """Why the session cannot go on, once it cannot. The driver then sends what is outgoing, and hangs up."""
         observer = observer or Unobserved()
+        self._options = options or SessionOptions()
         self._connection = RealtimeConnection(model=backend.card.name, voices=backend.card.voices, initial=initial)
         self._link = backend.open(self._on_event)
         self._floor = Floor(self._policy, self._floor_changed)
@@ -87,7 +88,7 @@ class Session:
             self._floor,
             self._listening,
             observer,
-            options or SessionOptions(),
+            self._options,
             clock,
         )
         self._connection.open()
@@ -189,8 +190,15 @@ class Session:
 
     def _configure(self) -> None:
         settings = self._connection.settings
-        initiative = self._policy().creates
-        self._link.send(Configure(settings.instructions, settings.voice, settings.speed, initiative))
+        self._link.send(
+            Configure(
+                settings.instructions,
+                settings.voice,
+                settings.speed,
+                strictness=settings.strictness or self._options.strictness,
+                initiative=self._policy().creates,
+            )
+        )
 
     def _on_event(self, event: Event) -> None:
         if self._closed:

@@ -7,4 +7,5 @@ The rooms, in the order in which a scene passes through them:
     verdict     what the two timelines say about it: one rule a kind
     run         many scenes, several at once, and the figures
     report      a page to look at
+    folders     Full-Duplex-Bench's own recordings, where a person has them, by its own definitions
 """

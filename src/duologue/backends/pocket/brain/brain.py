@@ -14,9 +14,9 @@ from datetime import datetime
 from random import Random
 from typing import Final
 
-from duologue.backends.contract import Ask, CallResult, HistoryItem, Message
+from duologue.backends.contract import Ask, CallResult, HistoryItem, Message, Strictness
 from duologue.backends.pocket.brain import judgement, persona, tools
-from duologue.backends.pocket.brain.addressee import CONVERSATION, for_someone_else, named, only_named
+from duologue.backends.pocket.brain.addressee import BOUNDS, Bounds, for_someone_else, named, only_named
 from duologue.backends.pocket.brain.judgement import Judgement
 from duologue.backends.pocket.brain.persona import Persona
 from duologue.backends.pocket.brain.pictures import Sight, see
@@ -67,12 +67,10 @@ _NOTHING: Final = Clauses(lambda: iter(()))
 _SILENCE: Final = Plan(_NOTHING, "silence", silent=True)
 _GREETING: Final = "greeting"
 _CLEARLY: Final = 0.78
-"""How well words out of the blue must fit a skill; in a conversation less will do."""
+"""How well words said with a picture must fit a skill to ask for more than what it is."""
 _SURE_OF_PENDING: Final = 0.85
 _VAGUE: Final = frozenset({"project", "beyond"})
 """Skills that words said with a picture ("what is this") do not mean."""
-_DOUBTFUL: Final = 0.35
-"""A confidence below which words out of the blue are taken for noise."""
 
 
 class Brain:
@@ -83,12 +81,14 @@ class Brain:
         self._seed = seed
         self._state = State()
         self._instructions = ""
+        self._bounds = BOUNDS["normal"]
         self._configured = now()
         self._looked: tuple[bytes, Sight | None] | None = None
         index()  # built once per process, before anybody waits for it
 
-    def configure(self, instructions: str) -> None:
-        """The session's instructions, also when they change."""
+    def configure(self, instructions: str, strictness: Strictness = "normal") -> None:
+        """The session's instructions, and how sure it must be that it is meant; also when they change."""
+        self._bounds = BOUNDS[strictness]
         if persona.read(instructions).greeting != persona.read(self._instructions).greeting:
             self._configured = self._now()
         self._instructions = instructions
@@ -158,8 +158,9 @@ class Brain:
     ) -> Plan:
         text = utterance.text
         called = named(text, scene.persona.name)
-        talking = obliged or called or (since is not None and since <= CONVERSATION)
-        if not talking and (parse is None or parse.score < _CLEARLY or _doubtful(utterance, parse)):
+        bounds = self._bounds
+        talking = obliged or called or (since is not None and since <= bounds.conversation)
+        if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
             return _SILENCE
         if only_named(text, scene.persona.name):
             return _told("called", say(scene.one_of("Yes?", "Yes, I'm listening.", "I'm here.")))
@@ -170,7 +171,7 @@ class Brain:
             return _told(parse.skill, self._shortened(parse, BY_NAME[parse.skill].answer(scene, parse.slots), scene))
         if not talking or (for_someone_else(text) and not (obliged or called)):
             return _SILENCE
-        if judgement.judge(text).backchannel and not obliged:
+        if not (obliged or called) and (judgement.judge(text).backchannel or _below(utterance, bounds.sure_within)):
             return _SILENCE
         if (note := note_about(scene, text)) is not None:
             return _told("recall", note)
@@ -346,11 +347,13 @@ def _is_free(pending: Pending) -> bool:
     return any(KINDS[kind].free for _, kind in pending.wanted)
 
 
-def _doubtful(utterance: Utterance, parse: Parse) -> bool:
+def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
-    if utterance.confidence is not None and utterance.confidence < _DOUBTFUL:
-        return True
-    return at_odds(utterance.text, parse, utterance.open_text)
+    return _below(utterance, bounds.sure) or at_odds(utterance.text, parse, utterance.open_text)
+
+
+def _below(utterance: Utterance, sure: float) -> bool:
+    return utterance.confidence is not None and utterance.confidence < sure
 
 
 def _not_understood(scene: Scene) -> Reply:
