@@ -69,6 +69,8 @@ _GREETING: Final = "greeting"
 _CLEARLY: Final = 0.78
 """How well words said with a picture must fit a skill to ask for more than what it is."""
 _SURE_OF_PENDING: Final = 0.85
+_OVER: Final = 0.5
+"""Seconds after an exchange within which words were said over it, or at once: whoever cuts in is talking to us."""
 _VAGUE: Final = frozenset({"project", "beyond"})
 """Skills that words said with a picture ("what is this") do not mean."""
 
@@ -171,7 +173,9 @@ class Brain:
             return _told(parse.skill, self._shortened(parse, BY_NAME[parse.skill].answer(scene, parse.slots), scene))
         if not talking or (for_someone_else(text) and not (obliged or called)):
             return _SILENCE
-        if not (obliged or called) and (judgement.judge(text).backchannel or _below(utterance, bounds.sure_within)):
+        cut_in = since is not None and since <= _OVER
+        idle = judgement.judge(text).backchannel or (not cut_in and _below(utterance, bounds.sure_within))
+        if idle and not (obliged or called):
             return _SILENCE
         if (note := note_about(scene, text)) is not None:
             return _told("recall", note)
