@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 
+from duologue.audio import samples
 from duologue.audio.formats import encode_pcm16
-from duologue.backends.contract import Cancel, Commit, Failed, Respond, Wants
+from duologue.backends.contract import Cancel, Commit, Failed, Hear, Respond, Wants
 from duologue.session import SessionOptions
 
 from .scripted import Conversation, ScriptedBackend, silence, voice
@@ -393,3 +394,22 @@ def test_nothing_is_emitted_after_closing() -> None:
     talk.backend.emit(Wants("late", "late"))
     talk.session.close()
     assert talk.session.outgoing() == []
+
+
+def test_a_file_in_one_go_is_heard_bit_by_bit_and_what_was_asked_meanwhile_waits_for_it() -> None:
+    talk = Conversation(ScriptedBackend(), steps=5, audio={"input": {"turn_detection": None}})
+    wave = np.concatenate([voice(QUESTION), silence(1.0)])
+    talk.session.receive(
+        json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(encode_pcm16(wave)).decode()})
+    )
+    talk.session.receive(json.dumps({"type": "input_audio_buffer.commit"}))
+    assert not talk.session.settled
+    polls = 0
+    while not talk.session.settled:
+        due = talk.session.poll()
+        assert talk.session.settled or due == talk.now, "it wants to go on at once"
+        polls += 1
+    assert polls == pytest.approx(len(wave) / samples(0.04) / 5, abs=1)
+    talk.collect()
+    assert len(talk.of("input_audio_buffer.committed")) == 1
+    assert sum(len(command.wave) for command in talk.backend.sent(Hear)) > 0.8 * len(voice(QUESTION))

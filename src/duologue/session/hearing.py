@@ -56,16 +56,13 @@ class HeardTimeline:
         self._voice_zero = 0
         """Where the voice detector's own count begins."""
         self._waiting: deque[tuple[Wave, float]] = deque()
+        self.arrived = 0
+        """Samples that arrived so far, heard or waiting."""
 
     @property
     def position(self) -> int:
         """Samples heard so far."""
         return self.clock.position
-
-    @property
-    def arrived(self) -> int:
-        """Samples that arrived so far, heard or waiting."""
-        return self.position + sum(len(wave) for wave, _ in self._waiting)
 
     @property
     def speaking(self) -> bool:
@@ -82,6 +79,7 @@ class HeardTimeline:
         for start in range(0, len(wave), STEP):
             self._waiting.append((wave[start : start + STEP], now))
         self._voice.hear(wave)
+        self.arrived += len(wave)
 
     def step(self) -> Step | None:
         """Hear a little of what arrived, if anything waits."""

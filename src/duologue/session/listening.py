@@ -79,21 +79,23 @@ class Listening:
     # -- sound ----------------------------------------------------------------------------------------
 
     def hear(self, wave: Wave, now: float) -> None:
-        """The next of the person's sound, any length. What it means is found out by :meth:`catch_up`."""
+        """The next of the person's sound, any length. What it means is found out by :meth:`step`."""
         self._observer.heard(len(wave))
         if self._continuous:
             self._link.send(Sound(self.heard.arrived, wave))
         self.heard.arrive(wave, now)
 
-    def catch_up(self) -> None:
-        """Hear all that arrived."""
-        while True:
-            if self.manual and self.turn is None and self.heard.arrived > self.heard.position:
-                start = self.heard.position
-                self.turn = PersonTurn(next(self._ids), start, start, fed=start, last_voice=start, heard=False)
-            step = self.heard.step()
-            if step is None:
-                return
+    @property
+    def behind(self) -> bool:
+        """Whether sound has arrived that is not heard yet."""
+        return self.heard.arrived > self.heard.position
+
+    def step(self) -> None:
+        """Hear a little of what arrived."""
+        if self.manual and self.turn is None and self.behind:
+            start = self.heard.position
+            self.turn = PersonTurn(next(self._ids), start, start, fed=start, last_voice=start, heard=False)
+        if (step := self.heard.step()) is not None:
             self._hear_step(step)
 
     def _hear_step(self, step: Step) -> None:
@@ -234,9 +236,9 @@ class Listening:
     # -- time -----------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Hear what arrived, and raise the signals that follow from where things stand at ``now``."""
-        self.catch_up()
-        self._raise_signals(now)
+        """Raise the signals that follow from where things stand at ``now``, once all that arrived is heard."""
+        if not self.behind:
+            self._raise_signals(now)
 
     def _raise_signals(self, now: float) -> None:
         if self.manual:

@@ -16,6 +16,7 @@ do it. Nothing else starts or stops a turn or a reply.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -67,8 +68,13 @@ class Session:
         initial: Mapping[str, Any] | None = None,
         wake: Callable[[], None] = lambda: None,
         observer: Observer | None = None,
+        steps: int | None = None,
     ) -> None:
+        """``steps``: how much a poll hears at most, in steps of 40 ms: a file sent in one go holds nobody up."""
         self._now = clock
+        self._steps = steps
+        self._inbox: deque[tuple[int, Request]] = deque()
+        """What was asked, each to be done once the heard timeline has come to where it was asked."""
         self._wake = wake
         self._closed = False
         self._word: Literal["runtime", "model"] = "model" if backend.card.gait == "frame" else "runtime"
@@ -100,29 +106,29 @@ class Session:
         """One message from the client. Bad input leads to an ``error`` event, never to an exception."""
         for request in self._connection.receive(frame):
             if isinstance(request, AudioAppended):
-                # What it means is found out when somebody asks: together with what other sessions heard meanwhile.
+                # What it means is found out at the next poll: together with what other sessions heard meanwhile.
                 self._listening.hear(request.wave, self._now())
             else:
-                self._settle()
-                self._on_request(request)
-                self._settle()
+                self._inbox.append((self._listening.heard.arrived, request))
+        if not self._listening.behind:
+            self._settle()
 
     def poll(self) -> float | None:
         """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
         self._settle()
+        if self._listening.behind:
+            return self._now()
         deadlines = (self._listening.deadline(), self._speaking.deadline())
         return min((due for due in deadlines if due is not None), default=None)
 
     def outgoing(self) -> list[dict[str, Any]]:
         """Events for the client, in order; each is returned once."""
-        if not self._closed:
-            self._settle()
         return self._connection.outgoing()
 
     @property
     def settled(self) -> bool:
-        """Whether the backend has nothing left to do (drivers faster than real time wait for this)."""
-        return not self._link.busy
+        """Whether nothing is left to do (drivers faster than real time wait for this)."""
+        return not (self._link.busy or self._listening.behind)
 
     @property
     def busy(self) -> bool:
@@ -159,6 +165,15 @@ class Session:
         self._connection.extension("floor", state=state.value, audio_ms=position)
 
     def _settle(self) -> None:
+        """Hear what arrived, do what was asked in between, and what time brings."""
+        left = self._steps
+        while not self._closed:
+            while self._inbox and self._inbox[0][0] <= self._listening.heard.position:
+                self._on_request(self._inbox.popleft()[1])
+            if not self._listening.behind or left == 0:
+                break
+            self._listening.step()
+            left = None if left is None else left - 1
         now = self._now()
         self._listening.settle(now)
         self._speaking.settle(now)
@@ -215,7 +230,8 @@ class Session:
                 self._listening.lose(turn, event.message)
             case Answers() | Delta() | Call() | End() | Failed():
                 self._speaking.take(event)
-        self._settle()
+        if not self._listening.behind:
+            self._settle()
         self._wake()
 
     def _lose(self, message: str) -> None:
