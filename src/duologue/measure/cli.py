@@ -339,6 +339,78 @@ def _recordings(
 
 
 @bench.command()
+@click.option(
+    "--model", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="A Moshi checkpoint."
+)
+@JSON
+@click.option("--sessions", type=click.IntRange(2), default=8, show_default=True, help="At once, of ours.")
+@click.option("--steps", type=click.IntRange(1), default=12, show_default=True, help="In each of five blocks.")
+@click.option("--dtype", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str, threads: int) -> None:
+    """Moshi beside Kyutai's own package: the same weights, in turns in one process."""
+    from duologue.engine.loading import CannotLoad
+    from duologue.measure.reference import Line, NoReference, beside
+
+    with _progress(6, "lines", as_json) as bar:
+
+        def told(line: Line) -> None:
+            bar.update()
+
+        try:
+            result = beside(model, sessions=sessions, steps=steps, dtype=dtype, threads=threads, told=told)
+        except (NoReference, CannotLoad) as error:
+            raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model} on {result.processor}, {result.threads} thread(s), {dtype}")
+    for line in result.lines:
+        other = "" if line.ratio is None or line.theirs_ms is None else (
+            f"  reference, one session {line.theirs_ms:6.1f} ms  ratio {line.ratio:.2f}")  # fmt: skip
+        click.echo(f"  {line.what:<26} {line.sessions:>2} sessions {line.ours_ms:7.1f} ms  {line.to_one:.2f} of one{other}")
+    click.echo(
+        f"  memory {result.gigabytes_a_second} GB/s; a step reads {result.weights_mb} MB of weights once, "
+        f"and {result.ring_mb} MB of ring for each session"
+    )
+
+
+@bench.command()
+@click.option("--model", default="pocket", show_default=True, help="Model to measure.")
+@JSON
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@click.option("--sessions", type=click.IntRange(1), default=4, show_default=True, help="Guests who converse.")
+@click.option("--troublemakers", type=click.IntRange(0), default=4, show_default=True, help="Guests who misbehave.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what they do.")
+def soak(model: str, as_json: bool, minutes: float, sessions: int, troublemakers: int, seed: int) -> None:
+    """A long evening with guests who misbehave: memory, descriptors, and what their neighbours notice."""
+    from duologue.measure.soak import Soak
+    from duologue.measure.soak import soak as measure
+
+    async def run() -> Soak:
+        with _progress(round(60 * minutes), "s", as_json) as bar:
+
+            def told(seconds: float) -> None:
+                bar.update(round(seconds) - bar.n)
+
+            return await measure(
+                model=model, minutes=minutes, sessions=sessions, troublemakers=troublemakers, seed=seed, told=told
+            )
+
+    result = _run(run())
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: {result.minutes:g} minutes, {result.sessions} guests who converse")
+    click.echo(f"  answered       {result.asked - result.unanswered} of {result.asked}")
+    click.echo(f"  alone          {_spread(result.alone)}")
+    click.echo(f"  beside others  {_spread(result.beside)}")
+    click.echo(f"  memory         {result.megabytes_an_hour:+.1f} MB an hour")
+    click.echo(f"  descriptors    {result.descriptors[0]} before, {result.descriptors[1]} after")
+    click.echo("  the others     " + ", ".join(f"{name}: {many}" for name, many in result.misbehaved.items()))
+
+
+@bench.command()
 @click.option("--model", default="pocket", show_default=True, help="Model to measure.")
 @JSON
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Alone.")

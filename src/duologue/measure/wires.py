@@ -24,6 +24,7 @@ import websockets.asyncio.client as ws
 
 from duologue.audio import RATE
 from duologue.measure.serving import own_server
+from duologue.measure.tree import Tree
 
 FRAME = RATE * 2 // 25
 PIECE = RATE // 50
@@ -73,9 +74,10 @@ async def wires(*, protocol: Protocol = "realtime", sessions: int = 64, duration
             ]
             running = asyncio.gather(*(caller.run() for caller in callers))
             await asyncio.sleep(max(0.0, began + SETTLE - time.monotonic()))
-            before, since = _cpu(server.pid), time.monotonic()
+            tree = Tree(server.pid)
+            before, since = tree.cpu(), time.monotonic()
             await running
-            percent = 100 * (_cpu(server.pid) - before) / (time.monotonic() - since)
+            percent = 100 * (tree.cpu() - before) / (time.monotonic() - since)
     delays = [delay for caller in callers for at, delay in caller.delays if at >= began + SETTLE]
     sent = sum(caller.counted(began + SETTLE) for caller in callers)
     median, p99, worst = (1000 * float(at) for at in np.percentile(delays, (50, 99, 100)))
@@ -191,15 +193,3 @@ def _other_core() -> Iterator[tuple[bool, Any]]:
         yield True, lambda: os.sched_setaffinity(0, cores[1:])
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of processor time of a process and its children."""
-    import psutil  # type: ignore[import-untyped]  # an extra: only benchmarks need it
-
-    root = psutil.Process(pid)
-    total = 0.0
-    for process in [root, *root.children(recursive=True)]:
-        times = process.cpu_times()
-        total += times.user + times.system
-    return total
