@@ -368,7 +368,8 @@ def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str,
     for line in result.lines:
         other = "" if line.ratio is None or line.theirs_ms is None else (
             f"  reference, one session {line.theirs_ms:6.1f} ms  ratio {line.ratio:.2f}")  # fmt: skip
-        click.echo(f"  {line.what:<26} {line.sessions:>2} sessions {line.ours_ms:7.1f} ms  {line.to_one:.2f} of one{other}")
+        ours = f"{line.sessions:>2} sessions {line.ours_ms:7.1f} ms  {line.to_one:.2f} of one"
+        click.echo(f"  {line.what:<26} {ours}{other}")
     click.echo(
         f"  memory {result.gigabytes_a_second} GB/s; a step reads {result.weights_mb} MB of weights once, "
         f"and {result.ring_mb} MB of ring for each session"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ def beside(
     )
 
 
-def _alternating(ours: Callable[[], object], theirs: Callable[[], object] | None, steps: int) -> tuple[float, float | None]:
+def _alternating(
+    ours: Callable[[], object], theirs: Callable[[], object] | None, steps: int
+) -> tuple[float, float | None]:
     """Medians in milliseconds."""
     mine: list[float] = []
     other: list[float] = []
@@ -193,7 +196,8 @@ class _Reference:
     def __init__(self, directory: Path, dtype: torch.dtype) -> None:
         with _uncompiled():
             try:
-                from moshi.models import LMGen, loaders  # type: ignore[import-not-found]  # a benchmark's dependency
+                models = import_module("moshi.models")  # a benchmark's dependency, not the project's
+                loaders = models.loaders
             except ImportError as error:
                 raise NoReference(f"{REMEDY} ({error})") from error
             config = directory / "config.json"
@@ -210,10 +214,11 @@ class _Reference:
                 self._mimi = info.get_mimi(device="cpu")
                 lm = info.get_moshi(device="cpu", dtype=dtype)
             except Exception as error:  # whatever it stumbles over, the remedy is the same
-                raise NoReference(f"the reference does not load {directory}: {type(error).__name__}: {error}") from error
+                cause = f"{type(error).__name__}: {error}"
+                raise NoReference(f"the reference does not load {directory}: {cause}") from error
         self._heard = torch.randint(0, 100, (1, lm.n_q - lm.dep_q, 1))
         self._wave = 0.1 * torch.randn(1, 1, self._mimi.frame_size)
-        self._lm = LMGen(lm)
+        self._lm = models.LMGen(lm)
         self._lm.streaming_forever(1)
         self._mimi.streaming_forever(1)
 

@@ -257,7 +257,7 @@ class Listening:
                 self._floor.signal(Signal.ENDPOINT)
 
     def _settle_overlap(self, turn: PersonTurn, now: float) -> None:
-        if turn.wants_floor():
+        if turn.wants_floor(over=not self.heard.speaking):
             self._floor.signal(Signal.WORDS)
         elif not self.heard.speaking:
             if self._verdict_by is None:

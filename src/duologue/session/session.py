@@ -127,8 +127,8 @@ class Session:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to do (drivers faster than real time wait for this)."""
-        return not (self._link.busy or self._listening.behind)
+        """Whether the backend has nothing left to do (drivers faster than real time wait for this)."""
+        return not self._link.busy
 
     @property
     def busy(self) -> bool:

@@ -69,6 +69,11 @@ _GREETING: Final = "greeting"
 _CLEARLY: Final = 0.78
 """How well words said with a picture must fit a skill to ask for more than what it is."""
 _SURE_OF_PENDING: Final = 0.85
+_LOST: Final = "not_understood"
+_NO_IDEA: Final = 0.1
+"""A confidence below which not even a name in the words means that it was called."""
+_SURE: Final = 0.6
+"""A confidence from which the second ear, which knows no commands, is not believed against the first."""
 _OVER: Final = 0.5
 """Seconds after an exchange within which words were said over it, or at once: whoever cuts in is talking to us."""
 _VAGUE: Final = frozenset({"project", "beyond"})
@@ -159,9 +164,11 @@ class Brain:
         self, utterance: Utterance, parse: Parse | None, scene: Scene, since: float | None, obliged: bool
     ) -> Plan:
         text = utterance.text
-        called = named(text, scene.persona.name)
-        bounds = self._bounds
-        talking = obliged or called or (since is not None and since <= bounds.conversation)
+        called = named(text, scene.persona.name) and not _below(utterance, _NO_IDEA)
+        bounds, state = self._bounds, scene.state
+        cut_in = since is not None and since <= _OVER
+        conversing = since is not None and since <= bounds.conversation and not state.lost
+        talking = obliged or called or cut_in or conversing
         if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
             return _SILENCE
         if only_named(text, scene.persona.name):
@@ -173,13 +180,12 @@ class Brain:
             return _told(parse.skill, self._shortened(parse, BY_NAME[parse.skill].answer(scene, parse.slots), scene))
         if not talking or (for_someone_else(text) and not (obliged or called)):
             return _SILENCE
-        cut_in = since is not None and since <= _OVER
         idle = judgement.judge(text).backchannel or (not cut_in and _below(utterance, bounds.sure_within))
         if idle and not (obliged or called):
             return _SILENCE
         if (note := note_about(scene, text)) is not None:
             return _told("recall", note)
-        return _told("not_understood", _not_understood(scene))
+        return _told(_LOST, _not_understood(scene))
 
     def _shortened(self, parse: Parse, reply: Reply, scene: Scene) -> Reply:
         """Where the instructions ask for brevity, what it says about itself ends with the first sentence."""
@@ -241,6 +247,7 @@ class Brain:
         if plan.silent:
             return
         state = replace(self._state, exchanges=self._state.exchanges + 1, pending=None, greeted=True)
+        state = replace(state, lost=plan.skill == _LOST)
         if plan.call is None:
             state = replace(state, last=plan.clauses, last_heard=None)
         if plan.resumable:
@@ -353,7 +360,8 @@ def _is_free(pending: Pending) -> bool:
 
 def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
-    return _below(utterance, bounds.sure) or at_odds(utterance.text, parse, utterance.open_text)
+    sure = utterance.confidence is not None and utterance.confidence >= _SURE
+    return _below(utterance, bounds.sure) or (not sure and at_odds(utterance.text, parse, utterance.open_text))
 
 
 def _below(utterance: Utterance, sure: float) -> bool:
