@@ -562,18 +562,22 @@ def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> 
 @click.option("--protocol", type=click.Choice(("realtime", "moshi")), default="realtime", show_default=True)
 @click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at once.")
 @click.option("--seconds", "duration", type=click.FloatRange(1), default=20.0, show_default=True)
-def server(as_json: bool, protocol: Any, sessions: int, duration: float) -> None:
+@click.option(
+    "--troublemakers", type=click.IntRange(0), default=0, show_default=True, help="Clients that misbehave meanwhile."
+)
+def server(as_json: bool, protocol: Any, sessions: int, duration: float, troublemakers: int) -> None:
     """The server's own cost: a frame in, the same frame out of an echo, with many at once."""
     try:
         from duologue.measure.wires import wires
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install {error.name}") from error
-    result = _run(wires(protocol=protocol, sessions=sessions, duration=duration))
+    result = _run(wires(protocol=protocol, sessions=sessions, duration=duration, troublemakers=troublemakers))
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return
     tied = "tied to one core" if result.one_core else "on the only core there is"
-    click.echo(f"an echo in {result.protocol}, {result.sessions} at once, server and engine {tied}")
+    beside = f", beside {result.troublemakers} that misbehave" if result.troublemakers else ""
+    click.echo(f"an echo in {result.protocol}, {result.sessions} at once{beside}, server and engine {tied}")
     click.echo(
         f"  added to a frame    median {result.median_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
         f"worst {result.worst_ms:.1f} ms ({result.frames} frames, {result.missing} missing)"

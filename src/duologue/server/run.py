@@ -63,6 +63,8 @@ async def serving(options: ServerOptions, backend: Backend, opener: Opener) -> A
             house = House(options.sessions)
             metrics = Metrics(backend.card.name)
             seats = backend if isinstance(backend, EngineBackend) else None
+            if seats is not None:
+                metrics.watch(lambda: seats.engine.pulse)
             app = build(options, backend.card, house, metrics, opener(options, backend, metrics), seats)
             server = _Server(
                 uvicorn.Config(
