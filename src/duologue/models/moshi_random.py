@@ -10,6 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from duologue.checkpoints.pieces import plain_model
 from duologue.codecs import mimi as codec
 from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
-from duologue.models.moshi import MoshiLM
+from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
-from duologue.models.moshi_files import LM_FILE, MIMI_FILE, TEXT_FILE
+from duologue.models.moshi_files import LM_FILE, MIMI_FILE, TEXT_FILE, sampling
+from duologue.models.personaplex import personaplex as as_personaplex
+from duologue.nn.linear import pack, quantize
 
 LM: Mapping[str, Any] = {
     "dim": 128, "text_card": 1000, "existing_text_padding_id": 3, "n_q": 16, "dep_q": 8, "card": 256,
@@ -89,6 +92,32 @@ def write(system_name: str, directory: Path, *, seed: int = 0, sizes: Mapping[st
         _save_voices(lm_config, directory / "voices.tgz", generator)
 
 
+def in_memory(
+    system_name: str,
+    *,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    bits: int | None = None,
+    seed: int = 0,
+    config: MoshiConfig | None = None,
+    codec_config: MimiConfig | None = None,
+) -> Moshi:
+    """``moshi`` or ``personaplex``, of the published size unless told otherwise, with random weights, made where it
+    will run: for measuring what a machine holds, without a download. It has no text tokenizer and no voices."""
+    config = config or MoshiConfig()
+    if system_name == "personaplex":
+        config = as_personaplex(replace(config, dep_q=config.n_q))
+    generator = torch.Generator(device).manual_seed(seed)
+    lm = unfilled(lambda: MoshiLM(config), device, dtype)
+    mimi = unfilled(lambda: Mimi(codec_config or MimiConfig()), device, torch.float32)
+    _fill(lm, generator)
+    _fill(mimi, generator)
+    mimi.quantizer.settle()
+    quantize(lm) if bits == 8 else pack(lm)
+    pack(mimi)
+    return Moshi(mimi, Dialogue(lm, *sampling({})))
+
+
 def _whole(codec: Mapping[str, Any]) -> Mapping[str, Any]:
     """With all the widths that Kyutai's loader wants to be told, as it takes the file for the whole configuration."""
     dim = codec["seanet"]["dimension"]
@@ -111,10 +140,15 @@ def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _fill(model: nn.Module, generator: torch.Generator) -> None:
     """Norms, scales and usages near one, all else so that a layer's output is about as large as its input."""
     for name, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
+        noise = torch.randn(parameter.shape, generator=generator, device=parameter.device, dtype=_noise_type(parameter))
         near_one = any(part in name for part in ("norm", "scale", "usage"))
         with torch.no_grad():
             parameter.copy_(1 + 0.1 * noise if near_one else noise / parameter.shape[-1] ** 0.5)
+
+
+def _noise_type(parameter: torch.Tensor) -> torch.dtype:
+    """Files are the same wherever they are written, so noise is drawn in float32; a GPU need not hold that much."""
+    return torch.float32 if parameter.device.type == "cpu" else parameter.dtype
 
 
 def _soften(mimi: Mimi) -> None:
