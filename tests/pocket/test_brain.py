@@ -276,7 +276,8 @@ def test_doubtful_words_out_of_the_blue_get_no_answer() -> None:
         ("the committee met on the stairs", 3.0, 0.5, "loose normal strict"),
         ("the committee met on the stairs", 3.0, 0.2, "loose normal"),
         ("the committee met on the stairs", 3.0, 0.05, "loose"),
-        ("the committee met on the stairs", 0.0, 0.05, "loose normal strict"),
+        ("the committee met on the stairs", 0.0, 0.05, "loose"),
+        ("the committee met on the stairs", 0.0, 0.5, "loose normal strict"),
         ("the committee met on the stairs", None, 0.9, ""),
     ],
 )

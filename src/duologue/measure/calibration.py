@@ -5,8 +5,9 @@
 
 Two kinds of speech are told apart by the two scores that every decoding yields. *Ours*: known and rephrased requests,
 of whose words at most a third are wrong. *Others'*: what people say to each other and what comes out of a television,
-long sentences and short ones, which is as important: were all of it long, its length would give it away. Fitted on
-flite's slt, kal16 and awb; reported on other sentences, and on rms, which nothing was fitted on.
+near by and from across the room, long sentences and short ones, which is as important: were all of it long, its length
+would give it away. Fitted on flite's slt, kal16 and awb; reported on other sentences, and on rms, which nothing was
+fitted on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from duologue.backends.pocket.language import CALIBRATION, vocabulary
 from duologue.ears.channel import Channel
 from duologue.ears.utterance import Utterance
 from duologue.ears.vocabulary import Calibration
+from duologue.measure.duplex.scenes import far
 from duologue.measure.phrases import other_talk
 from duologue.measure.understanding import in_a_room, word_errors
 from duologue.measure.voices import speak
@@ -48,7 +50,7 @@ class Sample:
     language: float
 
 
-def listen(texts: Sequence[str], voice: str, *, ours: bool) -> Iterator[Sample]:
+def listen(texts: Sequence[str], voice: str, *, ours: bool, distant: bool = False) -> Iterator[Sample]:
     """Hears ``texts`` in a quiet room; those of ours that were misheard, and those with no words, are left out."""
     words = vocabulary()
     decoder = words.decoder()
@@ -57,8 +59,10 @@ def listen(texts: Sequence[str], voice: str, *, ours: bool) -> Iterator[Sample]:
         if number % _TURNS == 0:
             channel = Channel.unknown()
         spoken = speak(text, voice)
+        wave = spoken.wave[spoken.start : spoken.end]
+        wave = far(wave, seed=number) if distant else wave
         utterance = Utterance(words, decoder, channel)
-        utterance.push(in_a_room(spoken.wave, spoken.start, spoken.end, None, seed=len(text)))
+        utterance.push(in_a_room(wave, 0, len(wave), None, seed=len(text)))
         utterance.finish()
         while utterance.ready:
             utterance.step()
@@ -87,10 +91,8 @@ def report(calibration: Calibration, samples: Sequence[Sample]) -> str:
     """What the confidence does to ``samples``, at several thresholds."""
     sure = np.array([calibration.confidence(sample.acoustic, sample.language) for sample in samples])
     ours = np.array([sample.ours for sample in samples])
-    return ", ".join(
-        f"{at:g}: {(sure[ours] < at).mean():.1%} of ours below, {(sure[~ours] >= at).mean():.1%} of others' above"
-        for at in THRESHOLDS
-    )
+    below = {at: f"{(sure[ours] < at).mean():.1%} of ours below, " if ours.any() else "" for at in THRESHOLDS}
+    return ", ".join(f"{at:g}: {below[at]}{(sure[~ours] >= at).mean():.1%} of others' above" for at in THRESHOLDS)
 
 
 @click.command()
@@ -107,6 +109,7 @@ def main(check: bool) -> None:
         for voice in FITTED_ON:
             samples += listen(ours, voice, ours=True)
             samples += listen(other_talk("tune"), voice, ours=False)
+            samples += listen(other_talk("tune"), voice, ours=False, distant=True)
         calibration = fitted(samples)
         CALIBRATION.write_text(json.dumps(asdict(calibration)) + "\n")
         click.echo(f"{CALIBRATION.name}: {asdict(calibration)}, of {len(samples)} utterances")
@@ -114,6 +117,8 @@ def main(check: bool) -> None:
         unseen = [*listen([text for text, _, _ in held_out()], voice, ours=True)]
         unseen += listen(other_talk("report"), voice, ours=False)
         click.echo(f"{voice}: {report(calibration, unseen)}")
+        away = [*listen(other_talk("report"), voice, ours=False, distant=True)]
+        click.echo(f"{voice}, from across the room: {report(calibration, away)}")
 
 
 if __name__ == "__main__":

@@ -20,19 +20,21 @@ class Bounds:
     fit: float
     """How well words out of the blue must fit a skill (0 to 1)."""
     sure: float
-    """How sure the ear must be of words out of the blue."""
+    """How sure the ear must be of words out of the blue that are a skill's own to the letter."""
+    sure_of_like: float
+    """And of words that only fit."""
     sure_within: float
     """How sure it must be, within a conversation, of words that fit nothing, before it says that it does not
     understand."""
 
 
 BOUNDS: Final[Mapping[Strictness, Bounds]] = {
-    "loose": Bounds(conversation=20.0, fit=0.7, sure=0.1, sure_within=0.0),
-    "normal": Bounds(conversation=8.0, fit=0.78, sure=0.35, sure_within=0.1),
-    "strict": Bounds(conversation=5.0, fit=1.1, sure=0.35, sure_within=0.35),
+    "loose": Bounds(conversation=20.0, fit=0.7, sure=0.1, sure_of_like=0.2, sure_within=0.0),
+    "normal": Bounds(conversation=8.0, fit=0.78, sure=0.35, sure_of_like=0.6, sure_within=0.1),
+    "strict": Bounds(conversation=5.0, fit=1.1, sure=0.35, sure_of_like=0.6, sure_within=0.35),
 }
 """Strict: nothing fits well enough out of the blue, it wants to be called by its name. Of spoken requests the ear is
-less sure than 0.1, 0.35 about in 2 and 8 of a hundred, of other people's talk in 75 and 92 (docs/embedded.md)."""
+less sure than 0.1, 0.35 about in 1 and 8 of a hundred, of other people's talk in 70 and 92 (docs/embedded.md)."""
 
 _CALLS: Final = frozenset({"hey", "hello", "okay", "dear", "oh", "um", "so", "yes", "no", "good", "morning", "evening"})
 _OTHERS: Final = word_set(

@@ -72,6 +72,7 @@ _SURE_OF_PENDING: Final = 0.85
 _LOST: Final = "not_understood"
 _NO_IDEA: Final = 0.1
 """A confidence below which not even a name in the words means that it was called."""
+_TO_THE_LETTER: Final = 0.99
 _SURE: Final = 0.6
 """A confidence from which the second ear, which knows no commands, is not believed against the first."""
 _OVER: Final = 0.5
@@ -166,7 +167,7 @@ class Brain:
         text = utterance.text
         called = named(text, scene.persona.name) and not _below(utterance, _NO_IDEA)
         bounds, state = self._bounds, scene.state
-        cut_in = since is not None and since <= _OVER
+        cut_in = since is not None and since <= _OVER and not _below(utterance, bounds.sure)
         conversing = since is not None and since <= bounds.conversation and not state.lost
         talking = obliged or called or cut_in or conversing
         if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
@@ -361,7 +362,8 @@ def _is_free(pending: Pending) -> bool:
 def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
     sure = utterance.confidence is not None and utterance.confidence >= _SURE
-    return _below(utterance, bounds.sure) or (not sure and at_odds(utterance.text, parse, utterance.open_text))
+    wanted = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
+    return _below(utterance, wanted) or (not sure and at_odds(utterance.text, parse, utterance.open_text))
 
 
 def _below(utterance: Utterance, sure: float) -> bool:
