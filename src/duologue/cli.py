@@ -138,6 +138,12 @@ def serving_options(command: F) -> F:
                 help="How far ahead of real time a reply is sent; off: as fast as it is made.",
             ),
             click.option(
+                "--strictness",
+                type=click.Choice(("loose", "normal", "strict")),
+                default="normal",
+                help="How sure pocket must be that words are meant for it; strict: call it by its name.",
+            ),
+            click.option(
                 "--drain-seconds",
                 type=click.FloatRange(0),
                 default=30.0,
@@ -201,7 +207,10 @@ _from_environment(talk)
 HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads"} | {
     "brain", "brain_model", "brain_key", "brain_timeout", "brain_speculate"
 }  # fmt: skip
-"""The options of serving that mean something in the terminal as well; ``lead_ms`` does without ``--url``."""
+"""The options of serving that mean something in the terminal as well."""
+
+OWN = {"lead_ms", "strictness"}
+"""Those that do without ``--url``."""
 
 
 def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> None:
@@ -211,11 +220,12 @@ def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> No
     from duologue import backends, logs
     from duologue.measure.lines import LineError
     from duologue.measure.opening import open_line
+    from duologue.session.options import SessionOptions
     from duologue.terminal.conversation import converse
     from duologue.terminal.device import DeviceError
     from duologue.terminal.soundcard import SoundCard
 
-    meaningless = given.keys() - HERE - ({"lead_ms"} if url is None else set())
+    meaningless = given.keys() - HERE - (OWN if url is None else set())
     for name in sorted(name for name in meaningless if _typed(ctx, name)):
         raise click.UsageError(f"--{name.replace('_', '-')} is about serving; here nobody is served")
     logs.configure(given["log_level"], as_json=given["log_json"])
@@ -225,9 +235,8 @@ def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> No
 
     async def talk_on_a_line() -> None:
         device = SoundCard()  # first, for it is the likeliest to be missing
-        async with open_line(
-            model=model, url=url, token=given["token"], lead_ms=given["lead_ms"], options=chosen
-        ) as line:
+        session = SessionOptions(lead_ms=given["lead_ms"], strictness=given["strictness"])
+        async with open_line(model=model, url=url, token=given["token"], session=session, options=chosen) as line:
             await converse(line, device, sys.stdout)
 
     try:
@@ -265,7 +274,7 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
         ready(url)
 
     try:
-        asyncio.run(run.serve(options, backend, sessions.opener, announce))
+        run.serve_here(options, backend, sessions.opener, announce)
     except OptionError as error:
         raise click.UsageError(str(error)) from error
     except run.CannotStart as error:

@@ -40,7 +40,9 @@ def echo_of(played: Wave, delay: float = 0.05) -> Wave:
 
 def voices(wave: Wave) -> list[float]:
     """When voices begin, in seconds."""
-    return [event.at / RATE for event in VoiceActivity().push(wave) if isinstance(event, Onset)]
+    activity = VoiceActivity()
+    activity.hear(wave)
+    return [event.at / RATE for event in activity.events(until=len(wave)) if isinstance(event, Onset)]
 
 
 def power(wave: Wave) -> float:

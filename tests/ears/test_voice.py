@@ -20,11 +20,16 @@ def scene(text: str, voice: str, lead: float = 1.0, tail: float = 1.0) -> tuple[
     return wave + noise(len(wave), -65.0), lead_ + spoken.start, lead_ + spoken.end
 
 
+def push(activity: VoiceActivity, wave: Wave) -> list[VoiceEvent]:
+    activity.hear(wave)
+    return activity.events(until=10**9)
+
+
 def follow(wave: Wave, cuts: list[int]) -> list[VoiceEvent]:
     activity = VoiceActivity()
     found: list[VoiceEvent] = []
     for piece in np.split(wave, sorted(cuts)):
-        found += activity.push(piece)
+        found += push(activity, piece)
     return found
 
 
@@ -34,7 +39,7 @@ def test_onset_and_pause_are_where_the_voice_is(voice: str) -> None:
     activity = VoiceActivity()
     reported: dict[type, tuple[int, int]] = {}
     for at in range(0, len(wave), 480):
-        for event in activity.push(wave[at : at + 480]):
+        for event in push(activity, wave[at : at + 480]):
             if not (isinstance(event, Onset) and Onset in reported):
                 reported[type(event)] = (event.at, at + 480)
     onset, heard = reported[Onset]
@@ -48,7 +53,7 @@ def test_onset_and_pause_are_where_the_voice_is(voice: str) -> None:
 def test_noise_is_no_voice() -> None:
     for colour in ("white", "pink"):
         activity = VoiceActivity()
-        assert not activity.push(noise(10 * RATE, -30.0, colour=colour)), colour
+        assert not push(activity, noise(10 * RATE, -30.0, colour=colour)), colour
 
 
 def test_events_alternate_and_positions_ascend() -> None:
@@ -65,6 +70,32 @@ SHORT = scene("tell me a joke", "kal16", 0.3, 0.4)[0]
 @given(st.lists(st.integers(0, len(SHORT)), max_size=40))
 def test_any_chunking_gives_the_same_events(cuts: list[int]) -> None:
     assert follow(SHORT, cuts) == follow(SHORT, [])
+
+
+@settings(max_examples=10)
+@given(st.lists(st.lists(st.integers(0, len(SHORT)), max_size=8), min_size=2, max_size=5))
+def test_streams_that_are_judged_together_are_judged_as_if_alone(cuts: list[list[int]]) -> None:
+    """Each hears the same in its own pieces; only one of them asks in between."""
+    activities = [VoiceActivity() for _ in cuts]
+    pieces = [np.split(SHORT, sorted(each)) for each in cuts]
+    found: list[list[VoiceEvent]] = [[] for _ in cuts]
+    for turn in range(max(len(each) for each in pieces)):
+        for n, activity in enumerate(activities):
+            if turn < len(pieces[n]):
+                activity.hear(pieces[n][turn])
+        found[turn % len(cuts)] += activities[turn % len(cuts)].events(until=10**9)
+    for n, activity in enumerate(activities):
+        found[n] += activity.events(until=10**9)
+    assert found == [follow(SHORT, [])] * len(cuts)
+
+
+def test_decisions_wait_for_their_time() -> None:
+    activity, asked = VoiceActivity(), []
+    activity.hear(SHORT)
+    for until in range(0, len(SHORT), 100):
+        asked += activity.events(until)
+        assert activity.until <= until
+    assert asked == follow(SHORT[: activity.until], [])
 
 
 def test_thresholds_are_probabilities() -> None:

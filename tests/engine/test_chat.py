@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import websockets
@@ -217,3 +218,16 @@ async def test_a_dying_engine_is_told_and_the_server_goes_on(echo: Server) -> No
             await asyncio.sleep(0.05)
     async with line(echo) as client:
         assert await receive(client) == b"\x00"
+
+
+async def test_the_engine_is_seen_in_the_metrics(echo: Server) -> None:
+    async with httpx.AsyncClient(base_url=echo[0].url) as http, line(echo) as client:
+        await receive(client)
+        for _ in range(50):
+            shown = (await http.get("metrics")).text
+            if "duologue_engine_seated 1.0" in shown:
+                break
+            await asyncio.sleep(0.1)
+    assert "duologue_engine_seated 1.0" in shown
+    assert "duologue_engine_room 4.0" in shown
+    assert "duologue_engine_tick_milliseconds" in shown

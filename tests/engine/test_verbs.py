@@ -11,9 +11,13 @@ import torch
 from click.testing import CliRunner, Result
 
 from duologue import cli
+from duologue.codecs.mimi import MimiConfig
+from duologue.engine import loading
 from duologue.measure.ticking import Tick, held
 from duologue.models.contract import Prompted
+from duologue.models.moshi_config import MoshiConfig
 from duologue.models.moshi_files import load_moshi
+from duologue.models.moshi_random import CODEC, LM, in_memory
 from duologue.nn.rows import Rows
 from models.tiny import GOLDEN
 
@@ -139,3 +143,19 @@ def test_how_many_are_held_is_read_off_a_line() -> None:
     assert held(ticks, 60) == 6
     assert held(ticks, 100) == 8
     assert held(ticks, 10) == 0
+
+
+def test_a_model_of_the_published_size_needs_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, codec = MoshiConfig.from_published(LM), MimiConfig.from_published(CODEC)
+    for system, bits in (("moshi", None), ("personaplex", 8)):
+        model = in_memory(system, device="cpu", dtype=torch.bfloat16, bits=bits, config=small, codec_config=codec)
+        state, rows = model.state(2), Rows.of([0, 1])
+        model.reset(state, rows, [1, 2])
+        for _ in range(3):
+            said = model.step(state, rows, torch.zeros(2, model.frame))
+        assert said.ready == (True, True)
+        assert said.wave.isfinite().all()
+    monkeypatch.setattr(loading, "free_bytes", lambda device: 10**9)
+    refused = call("bench", "engine", "--model", "random:moshi")
+    assert "moshi takes" in refused.output
+    assert "there are random:moshi" in " ".join(call("bench", "engine", "--model", "random:vita").output.split())

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from duologue.audio import Wave, samples
+from duologue.measure.cli import bench
+from duologue.measure.duplex import run
 from duologue.measure.duplex.report import page
-from duologue.measure.duplex.run import Duplex, Played
+from duologue.measure.duplex.run import Duplex, Played, many_enough
 from duologue.measure.duplex.scenes import KINDS, Cue, Kind, Scene, scenes
 from duologue.measure.duplex.stage import Part, Performance
 from duologue.measure.duplex.verdict import judge
+from measure.scripted import Scripted, ScriptedLine
 
 LENGTH = samples(10.0)
 
@@ -44,6 +54,7 @@ def played(kind: Kind, cues: list[tuple[float, float]], *, story: Wave | None = 
     [
         ("pause", [(1, 2), (3, 4)], None, [(4.3, 6)], True),
         ("pause", [(1, 2), (3, 4)], None, [(2.5, 6)], False),
+        ("pause", [(1, 2), (3, 4)], None, [(3.5, 6)], False),
         ("turn", [(1, 2)], None, [(2.3, 4)], True),
         ("turn", [(1, 2)], None, [], False),
         ("turn", [(1, 2)], None, [(1.8, 4)], False),
@@ -56,6 +67,7 @@ def played(kind: Kind, cues: list[tuple[float, float]], *, story: Wave | None = 
         ("backchannel", [(3, 3.5)], [(0, 3.2), (3.8, 9)], [], True),
         ("backchannel", [(3, 3.5)], [(0, 3.2)], [], False),
         ("backchannel", [(3, 3.5)], [(0, 3.2)], [(4, 5)], False),
+        ("backchannel", [(3, 3.5)], [(0, 3.2), (3.8, 5)], [], False),
         ("others", [(1, 2)], None, [], True),
         ("noise", [(1, 2)], None, [(3, 4)], False),
     ],
@@ -93,3 +105,46 @@ def test_the_page_shows_what_went_wrong_first_and_escapes_what_was_said() -> Non
     assert shown.index("&lt;b&gt;bad") < shown.index("slt: good")
     assert "<not>" not in shown
     assert shown.count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("scenes", "least", "enough"), [(2, 0.9, False), (10, 0.9, True), (49, 0.98, False), (50, 0.98, True)]
+)
+def test_a_bar_is_judged_by_enough_scenes(scenes: int, least: float, enough: bool) -> None:
+    assert many_enough(scenes, least) is enough
+
+
+@pytest.mark.parametrize(
+    ("script", "right", "wrong"),
+    [
+        ({"delay": 0.2}, ("turn",), ("others", "pause")),
+        ({"does": "ignore"}, ("others", "pause"), ("turn",)),
+    ],
+)
+def test_the_command_tells_one_server_from_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: dict[str, Any], right: Sequence[str], wrong: Sequence[str]
+) -> None:
+    @asynccontextmanager
+    async def dial(url: str, **options: Any) -> AsyncIterator[ScriptedLine]:
+        yield ScriptedLine(Scripted(**script))
+
+    monkeypatch.setattr(run, "dial", dial)
+    page_file = tmp_path / "report.html"
+    kinds = [option for kind in (*right, *wrong) for option in ("--kind", kind)]
+    done = CliRunner().invoke(
+        bench, ["duplex", "--url", "ws://nowhere", "--quick", "--json", "--html", str(page_file), *kinds]
+    )
+    assert done.exit_code == 0, done.output
+    rows = {row["kind"]: row for row in json.loads(done.stdout)["rows"]}
+    assert {kind: rows[kind]["right"] for kind in (*right, *wrong)} == dict.fromkeys(right, 2) | dict.fromkeys(wrong, 0)
+    assert all(row["holds"] is None for row in rows.values()), "two scenes decide nothing"
+    assert page_file.read_text().count("<svg") == 6
+
+
+def test_the_command_refuses_what_it_cannot_do(tmp_path: Path) -> None:
+    lost = CliRunner().invoke(bench, ["duplex", "--html", str(tmp_path / "nowhere" / "report.html")])
+    assert lost.exit_code == 2
+    assert "there is no folder" in lost.output
+    unknown = CliRunner().invoke(bench, ["duplex", "--kind", "sermon"])
+    assert unknown.exit_code == 2
+    assert "no scenario sermon" in unknown.output

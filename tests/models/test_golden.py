@@ -109,3 +109,14 @@ def test_a_spoilt_wire_fails(tmp_path: Path) -> None:
     save_file(tensors, copy / "io.safetensors")
     wrong = [c.output for c in verify(copy).comparisons if not c.holds]
     assert wrong == ["decoded_agent_pcm", "server_bytes", "server_lengths"]
+
+
+@pytest.mark.parametrize(("options", "most"), [(("--dtype", "bfloat16"), 0.03), (("--quantize", "int8"), 0.05)])
+def test_less_precision_is_measured_against_the_golden_loop(options: tuple[str, str], most: float) -> None:
+    code, text = run(str(GOLDEN / "lmgen_greedy"), *options, "--json")
+    assert code == 0, text
+    found = {c["output"]: c for c in json.loads(text)["cases"][0]["comparisons"]}
+    assert 1e-3 < found["text_logits"]["error"] < most
+    assert 1e-3 < found["audio_logits"]["error"] < most
+    assert found["lm_input"]["note"] == "100.0% equal", "it was made to say what the reference said"
+    assert found["audio_sampled"]["error"] < 0.1

@@ -21,7 +21,7 @@ def test_eight_bits_are_near(inputs: int, outputs: int, steps: int | None, rows:
     plain = filled(Linear(inputs, outputs, steps)).to(torch.bfloat16)
     short = filled(Linear(inputs, outputs, steps)).to(torch.bfloat16)
     quantize(short)
-    assert bool(short.scales) == (inputs % 16 == 0)
+    assert short.scales
     x = torch.randn(rows, 1, inputs, generator=torch.Generator().manual_seed(0)).bfloat16()
     step = None if steps is None else steps - 1
     ours, theirs = short(x, step).float(), plain(x, step).float()

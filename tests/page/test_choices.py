@@ -102,8 +102,10 @@ def test_settings_hold_now_and_next_time(server: ScriptedServer, open_page: Open
     page.select_option("#turns", "low")
     page.select_option("#turns", "silence")
     page.locator("#silence").fill("900")
-    until(lambda: len(updates(server)) == 5, "four updates")
-    assert [update["audio"] for update in updates(server)[1:]] == [
+    page.select_option("#strictness", "strict")
+    until(lambda: len(updates(server)) == 6, "five updates")
+    assert updates(server)[5]["duologue"] == {"strictness": "strict"}
+    assert [update["audio"] for update in updates(server)[1:5]] == [
         {"output": {"voice": "grace"}},
         {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}},
         {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}},
@@ -127,7 +129,7 @@ def test_settings_hold_now_and_next_time(server: ScriptedServer, open_page: Open
     expect(page.locator("#settings")).to_be_hidden()
     assert not [e for e in server.received if e["type"] == "response.cancel"], "that Escape closed the dialog"
     page.click("#stop")
-    assert len(updates(server)) == 5
+    assert len(updates(server)) == 6
 
     page.reload()
     before = len(server.received)

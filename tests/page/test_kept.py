@@ -111,7 +111,7 @@ def test_pictures_from_a_file_and_from_the_camera(server: ScriptedServer, open_p
     assert green > max(red, blue) + 60, "Chromium's fake camera shows green"
     expect(page.locator("#camera")).to_be_hidden()
     expect(page.locator("#transcript img")).to_have_count(2)
-    assert page.evaluate('document.getElementById("viewfinder").srcObject') is None, "the camera is off"
+    page.wait_for_function('document.getElementById("viewfinder").srcObject === null')  # the camera is off
 
     page.set_input_files("#picture-file", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     expect(page.locator("#problems")).to_contain_text("notes.txt is no picture that this browser can read")

@@ -25,7 +25,7 @@ TOKEN = "s3cret"
 
 PICTURE = Path(duologue.server.__file__).parent / "page" / "icon.svg"
 
-INTERRUPTERS = (("slt", "stop"), ("rms", "wait a moment"), ("awb", "stop it please"), ("kal", "hold on"))
+INTERRUPTERS = (("slt", "stop"), ("rms", "wait a moment"), ("awb", "stop it please"), ("kal16", "hold on"))
 """(flite's voice, words) of people who want the floor."""
 
 SPEAKING_MICROPHONE = """

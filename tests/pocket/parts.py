@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 from duologue.audio import RATE, Wave
-from duologue.backends.contract import Ask, HistoryItem
+from duologue.backends.contract import Ask, HistoryItem, Strictness
 from duologue.backends.pocket.brain import Judgement, Plan, Utterance, Want
 from duologue.backends.pocket.brain.scene import Clauses
 from duologue.backends.pocket.mouth import MouthError, Speech
@@ -114,7 +114,7 @@ class ScriptedMind:
     broken: bool = False
     _names: count[int] = field(default_factory=count)
 
-    def configure(self, instructions: str) -> None:
+    def configure(self, instructions: str, strictness: Strictness) -> None:
         self.instructions = instructions
 
     def judge(self, text: str) -> Judgement:

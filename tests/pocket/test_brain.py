@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duologue.backends.contract import Ask, HistoryItem, Message
+from duologue.backends.contract import Ask, HistoryItem, Message, Strictness
 from duologue.backends.pocket.brain import Brain, Plan, Utterance, persona, phrasings
 from duologue.backends.pocket.brain.scene import Clauses, cut
 from duologue.backends.pocket.brain.skills import BY_NAME
@@ -22,10 +22,10 @@ START = datetime(2025, 11, 25, 14, 23, 5)
 class Talk:
     """A conversation in which every plan is committed."""
 
-    def __init__(self, seed: int = 0, instructions: str = "") -> None:
+    def __init__(self, seed: int = 0, instructions: str = "", strictness: Strictness = "normal") -> None:
         self.now = START
         self.brain = Brain(now=lambda: self.now, seed=seed)
-        self.brain.configure(instructions)
+        self.brain.configure(instructions, strictness)
         self.plan: Plan | None = None
 
     def say(
@@ -263,6 +263,28 @@ def test_doubtful_words_out_of_the_blue_get_no_answer() -> None:
     assert Talk().say("what time is it", since=None, confidence=0.9)
     assert Talk().say("tell me a joke", since=None, open_text="the jury was out for a while") == ""
     assert Talk().say("tell me a joke", since=None, open_text="tell me a choke")
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "confidence", "answered_by"),
+    [
+        ("what time is it", None, 0.9, "loose normal"),
+        ("what time is it", None, 0.2, "loose"),
+        ("what time is it", 15.0, 0.2, "loose"),
+        ("what time is it", 3.0, 0.2, "loose normal strict"),
+        ("pocket what time is it", None, 0.2, "loose normal strict"),
+        ("the committee met on the stairs", 3.0, 0.5, "loose normal strict"),
+        ("the committee met on the stairs", 3.0, 0.2, "loose normal"),
+        ("the committee met on the stairs", 3.0, 0.05, "loose"),
+        ("the committee met on the stairs", 0.0, 0.05, "loose"),
+        ("the committee met on the stairs", 0.0, 0.5, "loose normal strict"),
+        ("the committee met on the stairs", None, 0.9, ""),
+    ],
+)
+def test_strictness(text: str, since: float | None, confidence: float, answered_by: str) -> None:
+    wills: tuple[Strictness, ...] = ("loose", "normal", "strict")
+    answered = [will for will in wills if Talk(strictness=will).say(text, since=since, confidence=confidence)]
+    assert answered == answered_by.split()
 
 
 def test_called_by_its_name_it_listens() -> None:

@@ -85,7 +85,7 @@ def test_the_words_are_few_and_in_the_dictionary() -> None:
     known = {line.split(" ", 1)[0] for line in dictionary.read_text(encoding="utf-8").splitlines()}
     used = {word for text in itertools.islice(phrasings.sentences(), 40_000) for word in text.split()}
     assert len(used) <= 900
-    assert used - known == set(phrasings.PRONUNCIATIONS)
+    assert used - known <= set(phrasings.PRONUNCIATIONS)
     assert set(phrasings.BACKGROUND) <= known
 
 
@@ -219,14 +219,23 @@ def test_completeness(text: str, complete: bool | None) -> None:
     assert judge(text).complete is complete
 
 
-@pytest.mark.parametrize("text", ["yeah", "uh huh", "mhm", "okay", "i see", "oh really", "right", "mm-hm", "yeah yeah"])
+@pytest.mark.parametrize(
+    "text", ["yeah", "uh huh", "mhm", "okay", "i see", "oh really", "right", "mm-hm", "yeah yeah", "go on"]
+)
 def test_backchannels(text: str) -> None:
     assert judge(text).backchannel
 
 
-@pytest.mark.parametrize("text", ["stop", "no", "wait", "okay stop", "what time is it", "yes please", "um", ""])
-def test_no_backchannels(text: str) -> None:
-    assert not judge(text).backchannel
+@pytest.mark.parametrize(
+    "text", ["stop", "no", "wait", "what", "okay stop", "what time is it", "yes please tell me", "i would like to"]
+)
+def test_words_that_want_the_floor(text: str) -> None:
+    assert judge(text).backchannel is False
+
+
+@pytest.mark.parametrize("text", ["london", "the time you", "begin", "a good", "mm time", "um", "tell"])
+def test_a_word_or_two_may_be_a_hum_misheard(text: str) -> None:
+    assert judge(text).backchannel is (None if len(text.split()) < 3 else False)
 
 
 def test_judging_a_growing_hypothesis_is_quick() -> None:

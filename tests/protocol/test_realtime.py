@@ -605,6 +605,7 @@ def test_a_partial_update_keeps_the_rest_and_shows_the_whole() -> None:
         ({"type": "realtime", "audio": {"output": {"speed": 2}}}, "session.audio.output.speed"),
         ({"type": "realtime", "tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools[0].type"),
         ({"type": "realtime", "duologue": {"lead_ms": -1}}, "session.duologue.lead_ms"),
+        ({"type": "realtime", "duologue": {"strictness": "stern"}}, "session.duologue.strictness"),
     ],
 )
 def test_a_wrong_update_names_the_place_and_changes_nothing(session: Any, param: str) -> None:
@@ -630,14 +631,14 @@ def test_extension_events_only_on_request() -> None:
     line = Line()
     line.server.extension("floor", state="idle")
     assert line.events() == []
-    extension = {"events": ["floor"], "lead_ms": 200}
+    extension = {"events": ["floor"], "lead_ms": 200, "strictness": "strict"}
     line.send("session.update", session={"type": "realtime", "duologue": extension})
     line.server.extension("floor", state="hearing")
     line.server.extension("partial", text="he")
     updated, event = line.events()
     assert updated["session"]["duologue"] == extension
     assert (event["type"], event["state"]) == ("duologue.floor", "hearing")
-    assert line.server.settings.lead_ms == 200
+    assert (line.server.settings.lead_ms, line.server.settings.strictness) == (200, "strict")
 
 
 # -- bad input and bounds ---------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class ScriptedBackend:
 
     words: str = "hello there"
     complete: bool | None = True
-    backchannel: bool = False
+    backchannel: bool | None = False
     reply: str = "hi yourself"
     seconds: float = 2.0
     silent: bool = False
@@ -123,10 +123,16 @@ class ScriptedBackend:
 class Conversation:
     """Drives a session on a virtual clock, 20 ms at a time, and keeps what came out and when."""
 
-    def __init__(self, backend: ScriptedBackend | None = None, options: SessionOptions | None = None, **settings: Any):
+    def __init__(
+        self,
+        backend: ScriptedBackend | None = None,
+        options: SessionOptions | None = None,
+        steps: int | None = None,
+        **settings: Any,
+    ):
         self.now = 100.0
         self.backend = backend or ScriptedBackend()
-        self.session = Session(self.backend, clock=lambda: self.now, options=options)
+        self.session = Session(self.backend, clock=lambda: self.now, options=options, steps=steps)
         self.events: list[tuple[float, dict[str, Any]]] = []
         events = ["floor", "pause", "partial", "ignored", "latency"]
         self.send("session.update", session={"type": "realtime", "duologue": {"events": events}, **settings})

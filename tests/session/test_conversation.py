@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 
+from duologue.audio import samples
 from duologue.audio.formats import encode_pcm16
-from duologue.backends.contract import Cancel, Commit, Failed, Respond, Wants
+from duologue.backends.contract import Cancel, Commit, Failed, Hear, Respond, Wants
 from duologue.session import SessionOptions
 
 from .scripted import Conversation, ScriptedBackend, silence, voice
@@ -138,6 +139,18 @@ def test_a_backchannel_pauses_the_reply_and_gives_the_floor_back() -> None:
     assert talk.said() == pytest.approx(6.0, abs=0.01), "nothing is lost"
     assert backend.dropped
     assert talk.floor()[-3:] == ["contested", "replying", "idle"]
+
+
+@pytest.mark.parametrize(("text", "status"), [("huh", "completed"), ("the weather in the afternoon", "cancelled")])
+def test_where_the_words_do_not_tell_it_counts_how_long_the_voice_goes_on(text: str, status: str) -> None:
+    backend = ScriptedBackend(reply="a long story", seconds=6.0)
+    talk = Conversation(backend)
+    talk.hear(voice(QUESTION))
+    talk.hear(silence(2.0))
+    backend.words, backend.complete, backend.backchannel = "london", None, None
+    talk.hear(voice(text))
+    talk.hear(silence(7.0))
+    assert talk.of("response.done")[0]["response"]["status"] == status
 
 
 def test_without_an_ear_a_long_overlap_is_an_interruption() -> None:
@@ -381,3 +394,19 @@ def test_nothing_is_emitted_after_closing() -> None:
     talk.backend.emit(Wants("late", "late"))
     talk.session.close()
     assert talk.session.outgoing() == []
+
+
+def test_a_file_in_one_go_is_heard_bit_by_bit_and_what_was_asked_meanwhile_waits_for_it() -> None:
+    talk = Conversation(ScriptedBackend(), steps=5, audio={"input": {"turn_detection": None}})
+    wave = np.concatenate([voice(QUESTION), silence(1.0)])
+    talk.session.receive(
+        json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(encode_pcm16(wave)).decode()})
+    )
+    talk.session.receive(json.dumps({"type": "input_audio_buffer.commit"}))
+    polls = 1
+    while talk.session.poll() == talk.now:  # it wants to go on at once
+        polls += 1
+    assert polls == pytest.approx(len(wave) / samples(0.04) / 5, abs=1)
+    talk.collect()
+    assert len(talk.of("input_audio_buffer.committed")) == 1
+    assert sum(len(command.wave) for command in talk.backend.sent(Hear)) > 0.8 * len(voice(QUESTION))

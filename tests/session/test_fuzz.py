@@ -110,6 +110,7 @@ MOVES = {
     "other words": backend(words="what is five"),
     "no words": backend(words=""),
     "mm-hm": backend(words="mm", backchannel=True),
+    "mumbles": backend(words="mm time", backchannel=None),
     "no mm-hm": backend(words="hello", backchannel=False),
     "deaf": backend(deaf=True),
     "hears": backend(deaf=False),

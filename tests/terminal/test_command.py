@@ -21,6 +21,7 @@ from duologue.measure import opening
 from duologue.measure.inprocess import in_process
 from duologue.measure.lines import LineError
 from duologue.measure.voices import noise, speak
+from duologue.session.options import SessionOptions
 from duologue.terminal import conversation, soundcard
 from duologue.terminal.conversation import converse
 from duologue.terminal.device import DeviceError, Exchange
@@ -126,7 +127,7 @@ def test_it_talks_in_this_process(told: dict[str, Any]) -> None:
     assert result.exit_code == 0, result.output  # Ctrl+C is the way to end it
     assert told.pop("options") == ModelOptions(sessions=1)
     assert told == {
-        "model": None, "url": None, "token": None, "lead_ms": 80, "level": "warning",
+        "model": None, "url": None, "token": None, "session": SessionOptions(lead_ms=80), "level": "warning",
         "line": "the line", "device": "the card",
     }  # fmt: skip
 

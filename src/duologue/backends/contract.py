@@ -130,6 +130,9 @@ class Ask:
 # -- commands: session → backend ----------------------------------------------------------------------
 
 
+Strictness: TypeAlias = Literal["loose", "normal", "strict"]
+
+
 @dataclass(frozen=True, slots=True)
 class Configure:
     """The session's settings changed (also sent once, first). Replies to come follow the new ones."""
@@ -137,6 +140,8 @@ class Configure:
     instructions: str
     voice: str
     speed: float
+    strictness: Strictness = "normal"
+    """How sure it must be that words are meant for it, before it answers them unasked."""
     initiative: bool = True
     """Whether it may begin a reply of its own accord; a backend of the frame gait keeps silent otherwise."""
 
@@ -236,8 +241,9 @@ class Hypothesis:
     final: bool = False
     complete: bool | None = None
     """Do these words make a finished utterance? ``None``: cannot tell."""
-    backchannel: bool = False
-    """Only words that keep the other talking ("mm-hm", "yeah")."""
+    backchannel: bool | None = False
+    """Only words that keep the other talking ("mm-hm", "yeah")? ``None``: the words do not tell (a word or two that
+    make no sense may be a cough misheard), so that what counts is how long the voice goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,27 @@ def open_safetensors(path: Path) -> dict[str, Stored]:
     return {name: stored(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
 
 
+INDEX = "model.safetensors.index.json"
+
+
+def open_directory(directory: Path) -> dict[str, Stored]:
+    """All tensors of ``model.safetensors``, or of the files that its index names.
+
+    Raises :class:`CheckpointError` as :func:`open_safetensors` does, and where the index and its files disagree.
+    """
+    index = directory / INDEX
+    if not index.is_file():
+        return open_safetensors(directory / "model.safetensors")
+    places: dict[str, str] = read_json(index).get("weight_map") or {}
+    if not places:
+        raise CheckpointError(f"{index} has no weight_map: it is no index of safetensors files")
+    files = {name: open_safetensors(directory / name) for name in sorted(set(places.values()))}
+    lost = sorted(name for name, file in places.items() if name not in files[file])
+    if lost:
+        raise CheckpointError(f"{index} names what its files do not hold: {', '.join(lost[:5])}; fetch them again")
+    return {name: files[file][name] for name, file in places.items()}
+
+
 def below(tensors: Tensors, prefix: str) -> dict[str, Stored]:
     """The tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): stored for name, stored in tensors.items() if name.startswith(prefix)}

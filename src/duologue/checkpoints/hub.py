@@ -16,7 +16,10 @@ from duologue.checkpoints.files import CheckpointError
 
 log = structlog.get_logger("duologue.engine")
 
-WANTED = ("*.json", "model.safetensors", "tokenizer-*.safetensors", "tokenizer_spm*.model", "voices.tgz")
+WANTED = (
+    "*.json", "model.safetensors", "model-*-of-*.safetensors", "tokenizer-*.safetensors", "tokenizer_spm*.model",
+    "voices.tgz",
+)  # fmt: skip
 """The files of a published directory that loading reads."""
 
 _NAME = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")

@@ -31,6 +31,14 @@ from duologue.nn.decoder import Decoder, DecoderConfig
 from duologue.nn.quantize import SplitQuantizer
 from duologue.nn.rows import Rows
 
+_TRANSFORMERS = {
+    "sampling_rate": 24_000, "_frame_rate": 12.5, "hidden_size": 512, "num_filters": 64, "num_residual_layers": 1,
+    "upsampling_ratios": (8, 6, 5, 4), "kernel_size": 7, "last_kernel_size": 3, "residual_kernel_size": 3,
+    "dilation_growth_rate": 2, "compress": 2, "num_attention_heads": 8, "num_hidden_layers": 8,
+    "intermediate_size": 2048, "sliding_window": 250, "rope_theta": 10_000.0, "codebook_dim": 256,
+    "num_quantizers": 32, "codebook_size": 2048,
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class MimiConfig:
@@ -114,7 +122,8 @@ class MimiConfig:
 
     @classmethod
     def from_transformers(cls, config: Mapping[str, Any]) -> MimiConfig:
-        """From a ``MimiConfig`` of transformers (``kyutai/mimi``)."""
+        """From a ``MimiConfig`` of transformers; what such a file does not say is as in ``kyutai/mimi``."""
+        config = {**_TRANSFORMERS, **{key: value for key, value in config.items() if value is not None}}
         frame_rate = config.get("frame_rate") or config["_frame_rate"]
         return cls(
             sample_rate=config["sampling_rate"],
@@ -134,7 +143,7 @@ class MimiConfig:
             layers=config["num_hidden_layers"],
             hidden=config["intermediate_size"],
             context=config["sliding_window"],
-            theta=float(config["rope_parameters"]["rope_theta"]),
+            theta=float((config.get("rope_parameters") or config)["rope_theta"]),
             codebook_dim=config["codebook_dim"],
             levels=config["num_quantizers"],
             entries=config["codebook_size"],

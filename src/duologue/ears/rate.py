@@ -25,6 +25,9 @@ _TAPS = 48
 DELAY = _TAPS // 2
 """Samples at 24 kHz by which the result is late."""
 
+CONTEXT = _TAPS - 1
+"""Samples at 24 kHz before a stretch of which its first result is made too."""
+
 
 def _filters() -> NDArray[np.float32]:
     """The two phases of the filter, shape [48, 2]: column p makes the p-th of each two samples."""
@@ -41,23 +44,34 @@ def _filters() -> NDArray[np.float32]:
     return np.ascontiguousarray(phases, dtype=np.float32)
 
 
+FILTERS = _filters()
+
+
+def downsample(stretches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Many stretches at once: [n, CONTEXT + 3 * m] at 24 kHz gives [n, 2 * m] at 16 kHz.
+
+    A product of matrices: eight times as fast as :class:`Downsampler`, and the last bits depend on n and m.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(stretches, _TAPS + 2, axis=1)[:, ::3]
+    product: NDArray[np.float32] = np.ascontiguousarray(windows).reshape(-1, _TAPS + 2) @ FILTERS
+    return product.reshape(len(stretches), -1)
+
+
 class Downsampler:
     """One stream from 24 kHz to 16 kHz. Any chunking gives bit for bit the same samples."""
 
-    _filters = _filters()
-
     def __init__(self) -> None:
-        self._context: Wave = np.zeros(_TAPS - 1, dtype=np.float32)
+        self._context: Wave = np.zeros(CONTEXT, dtype=np.float32)
 
     def push(self, wave: Wave) -> Wave:
         """``wave`` [n] at 24 kHz gives [2 * floor((n + rest) / 3)] at 16 kHz; the rest (0 to 2 samples) waits."""
         stretch = np.concatenate((self._context, wave))
-        blocks = (len(stretch) - (_TAPS - 1)) // 3
+        blocks = (len(stretch) - CONTEXT) // 3
         if blocks <= 0:
             self._context = stretch
             return np.zeros(0, dtype=np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(stretch, _TAPS + 2)[::3][:blocks]
         self._context = stretch[3 * blocks :]
         # einsum and not @: BLAS adds in an order that depends on the number of rows
-        result: Wave = np.einsum("nk,kp->np", windows, self._filters).reshape(-1)
+        result: Wave = np.einsum("nk,kp->np", windows, FILTERS).reshape(-1)
         return result

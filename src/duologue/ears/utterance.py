@@ -105,8 +105,8 @@ class Hearing:
 
 
 def _log(score: float) -> float:
-    # PocketSphinx hands scores out as numbers so close to 0 or 1 that some underflow.
-    return math.log(score) if score > 0 else -745.0
+    """The natural logarithm that PocketSphinx means: it hands scores out as exp(score / 1024), still some underflow."""
+    return 1024.0 * (math.log(score) if score > 0 else -745.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,8 @@ class Utterance:
         self._dropped = 0
         self._pushed = 0
         self._finishing = False
-        self._heard = Heard("", 0.0, 0.0)
+        self.heard = Heard("", 0.0, 0.0)
+        """What the first ear makes of it so far."""
         self._confidence: float | None = None
 
     # -- samples in -------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ class Utterance:
         self._forget()
 
     def _judge(self, heard: Heard) -> None:
-        self._heard = heard
+        self.heard = heard
         if self._vocabulary.calibration is not None and heard.text:
             self._confidence = self._vocabulary.calibration.confidence(heard.acoustic, heard.language)
 
@@ -206,9 +207,9 @@ class Utterance:
     @property
     def wants_second(self) -> bool:
         """Whether the second ear should listen, from the beginning."""
-        if self.second is not None or self._end >= OPEN_LONGEST or not self._heard.text:
+        if self.second is not None or self._end >= OPEN_LONGEST or not self.heard.text:
             return False
-        if self._free is not None and self._free.search(self._heard.text):
+        if self._free is not None and self._free.search(self.heard.text):
             return True
         doubtful = self._confidence is not None and self._confidence < self._vocabulary.doubt
         return doubtful and (self._finishing or self.first.position >= _DOUBT_AFTER)
@@ -263,7 +264,7 @@ class Utterance:
         positions = [self.first.position, *([self.second.position] if self.second is not None else [])]
         behind = min(positions) < self._end
         return Said(
-            text=self._heard.text,
+            text=self.heard.text,
             until=min(positions) * 3 // 2 if behind else self._pushed,
             final=final,
             confidence=self._confidence,

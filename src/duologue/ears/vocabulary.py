@@ -18,8 +18,8 @@ class Calibration:
     """How sure to be of an answer: a logistic function of two figures that every decoding yields.
 
     ``acoustic``: mean score of a frame of the words, relative to the best sound tried there;
-    ``language``: mean score of a word by the language model. Both are natural logarithms.
-    Words of another domain, forced into this vocabulary, are poor in both.
+    ``language``: mean score of a word by the language model, times its weight. Both are natural logarithms.
+    Words of another domain, forced into this vocabulary, are poor in both, in the second above all.
     """
 
     bias: float
@@ -28,7 +28,8 @@ class Calibration:
 
     def confidence(self, acoustic: float, language: float) -> float:
         """Probability (0 to 1) that the words belong to the vocabulary's domain and are about right."""
-        return 1.0 / (1.0 + math.exp(-(self.bias + self.acoustic * acoustic + self.language * language)))
+        logit = self.bias + self.acoustic * acoustic + self.language * language
+        return 0.5 + 0.5 * math.tanh(logit / 2)  # the logistic function, without overflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ from duologue.models.contract import FrameModel, Prompted
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+RANDOM = "random:"
+"""Before a system's name: its published size with random weights, made in memory."""
+
+
 class CannotLoad(RuntimeError):
     """The model cannot be had as asked; the message names the cause and the remedy."""
 
@@ -67,21 +71,44 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
 
 
 def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none") -> Loaded:
-    """``echo``, a directory of a published layout, or a repository of the hub.
+    """``echo``, ``random:moshi``, a directory of a published layout, or a repository of the hub.
 
     Raises :class:`CannotLoad`.
     """
     chosen = choose_device(device)
     if name == "echo":
         return Loaded(Echo(), "an echo", ("any",), "Apache-2.0", chosen, "float32", 0)
+    if name.startswith(RANDOM) and name.removeprefix(RANDOM) not in ("moshi", "personaplex"):
+        raise CannotLoad(f"there are {RANDOM}moshi and {RANDOM}personaplex, not {name}")
     if quantize == "int8" and dtype == "float32":
         raise CannotLoad("weights of 8 bits are multiplied in bfloat16: give --dtype bfloat16 or auto with them")
     precision = torch.bfloat16 if quantize == "int8" else choose_dtype(dtype, chosen)
+    if name.startswith(RANDOM):
+        return _random(name.removeprefix(RANDOM), chosen, precision, quantize)
     try:
         directory = find(name, memory=free_bytes(chosen))
         return _moshi(name, directory, chosen, precision, quantize)
     except CheckpointError as error:
         raise CannotLoad(str(error)) from error
+
+
+def _random(system: str, device: torch.device, dtype: torch.dtype, quantize: str) -> Loaded:
+    from duologue.models.moshi_random import in_memory
+
+    needed, free = 15.4e9 * (0.5 if quantize == "int8" else dtype.itemsize / 2), free_bytes(device)
+    if needed > free:
+        raise CannotLoad(f"{system} takes {needed / 1e9:.0f} GB of memory; on {device} {free / 1e9:.0f} GB are free")
+    model = in_memory(system, device=device, dtype=dtype, bits=8 if quantize == "int8" else None)
+    return Loaded(
+        model,
+        title=f"a random {system}",
+        languages=(),
+        licence="none: it has no sense",
+        device=device,
+        dtype=str(dtype).removeprefix("torch.") + (" with int8 weights" if quantize == "int8" else ""),
+        context=model.dialogue.lm.config.context,
+        weights_bytes=round(needed),
+    )
 
 
 def _moshi(name: str, directory: Path, device: torch.device, dtype: torch.dtype, quantize: str) -> Loaded:

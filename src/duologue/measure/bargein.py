@@ -15,23 +15,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from duologue.audio import RATE, samples, seconds
+from duologue.audio import samples, seconds
 from duologue.audio.level import first_audible, last_audible
 from duologue.measure.caller import Caller
 from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError, dial
-from duologue.measure.voices import noise, speak
+from duologue.measure.voices import VOICES, quiet_room, speak
 
 STORY = "Tell me a story."
 
 INTERRUPTERS = ("Stop.", "No, wait!", "What time is it?")
 
-VOICES = ("slt", "rms", "awb", "kal16")
 
 WATCHED = 3.0
 """Seconds for which the listener is watched after the interruption."""
-
-_ROOM = -65.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ async def barge_in(
     for index in range(trials):
         voice = voices[index // len(INTERRUPTERS) % len(voices)]
         async with dial(url, model=model, token=token) as line:
-            caller = Caller(line, room=noise(5 * RATE, _ROOM, seed=index))
+            caller = Caller(line, room=quiet_room(index))
             await caller.join()
             name = caller.model
             words = INTERRUPTERS[index % len(INTERRUPTERS)]

@@ -144,8 +144,9 @@ def latency(
     voices: tuple[str, ...],
 ) -> None:
     """First-response latency: end of the last word to the first audible sample of the answer."""
-    from duologue.measure.latency import VOICES, Answer, Latency
+    from duologue.measure.latency import Answer, Latency
     from duologue.measure.latency import latency as measure
+    from duologue.measure.voices import VOICES
 
     many = questions or max(48, 12 * sessions)
 
@@ -214,7 +215,7 @@ def bargein(model: str | None, url: str | None, token: str | None, as_json: bool
 @TOKEN
 @JSON
 @click.option("--kind", "kinds", multiple=True, help="Scenario, may be repeated.  [default: all]")
-@click.option("--scenes", "many", type=click.IntRange(1), default=24, show_default=True, help="Of each kind.")
+@click.option("--scenes", "many", type=click.IntRange(1), default=50, show_default=True, help="Of each kind.")
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Of noise each."
 )
@@ -223,6 +224,16 @@ def bargein(model: str | None, url: str | None, token: str | None, as_json: bool
 @click.option("--quick", is_flag=True, help="Two scenes of each kind, a minute of noise.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), default=None, help="A page to look at.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the moments and noises.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of Full-Duplex-Bench's own recordings to play instead, by its own definitions.",
+)
+@click.option(
+    "--outputs",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --data: where to keep what was heard, for that benchmark's own scripts.",
+)
 def duplex(
     model: str | None,
     url: str | None,
@@ -236,40 +247,42 @@ def duplex(
     quick: bool,
     html: Path | None,
     seed: int,
+    data: Path | None,
+    outputs: Path | None,
 ) -> None:
     """Turn-taking: pauses, turns, interruptions, backchannels, other talk and noise, as a listener hears it."""
     from duologue.measure.duplex.report import page
     from duologue.measure.duplex.run import Duplex, Played
     from duologue.measure.duplex.run import duplex as measure
-    from duologue.measure.duplex.scenes import KINDS, STRETCH
+    from duologue.measure.duplex.scenes import KINDS, scenes
+    from duologue.measure.phrases import Part
 
+    if outputs is not None and data is None:
+        raise click.UsageError("--outputs goes with --data")
+    if data is not None:
+        if kinds or html or tune or quick:
+            raise click.UsageError("--kind, --html, --tune and --quick are not for --data")
+        _recordings(data, outputs, url=url, model=model, token=token, as_json=as_json)
+        return
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise click.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(KINDS)}")
     wanted = [kind for kind in KINDS if kind in (kinds or KINDS)]
+    if html is not None and not html.parent.is_dir():
+        raise click.UsageError(f"there is no folder {html.parent} for the page")
     many, minutes = (2, 1.0) if quick else (many, minutes)
-    long = sum(kind in ("background", "noise") for kind in wanted)
-    total = many * (len(wanted) - long) + long * max(1, round(60 * minutes / STRETCH))
+    part: Part = "tune" if tune else "report"
 
     async def run() -> Duplex:
-        with _progress(total, "scenes", as_json) as bar:
+        # Before a server is started: a missing voice is told at once.
+        chosen = await asyncio.to_thread(scenes, wanted, part=part, many=many, minutes=minutes, seed=seed)
+        with _progress(len(chosen), "scenes", as_json) as bar:
 
             def told(played: Played) -> None:
                 bar.update()
 
             async with _server(url, model, at_once) as where:
-                return await measure(
-                    where,
-                    kinds=wanted,
-                    part="tune" if tune else "report",
-                    many=many,
-                    minutes=minutes,
-                    at_once=at_once,
-                    seed=seed,
-                    model=model,
-                    token=token,
-                    told=told,
-                )
+                return await measure(where, chosen, part=part, at_once=at_once, model=model, token=token, told=told)
 
     result = _run(run())
     if html is not None:
@@ -289,6 +302,113 @@ def duplex(
         if not scene.right:
             understood = " | ".join(filter(None, scene.understood)) or "nothing"
             click.echo(f"  wrong: {scene.kind}, {scene.voice}: {scene.text!r} {scene.why} (understood: {understood})")
+
+
+def _recordings(
+    data: Path, outputs: Path | None, *, url: str | None, model: str | None, token: str | None, as_json: bool
+) -> None:
+    """``bench duplex --data``."""
+    from duologue.measure.duplex import folders
+
+    async def run() -> folders.Recordings:
+        chosen = folders.samples_in(data)
+        with _progress(len(chosen), "recordings", as_json) as bar:
+
+            def told(result: folders.Result) -> None:
+                bar.update()
+
+            async with _server(url, model, 1) as where:
+                return await folders.recordings(where, chosen, outputs=outputs, model=model, token=token, told=told)
+
+    try:
+        result = _run(run())
+    except folders.DataError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: Full-Duplex-Bench's recordings, words found by PocketSphinx instead of Parakeet")
+    for row in result.rows:
+        figures = [f"{row.samples} samples"]
+        figures += [] if row.tor is None else [f"TOR {row.tor:.3f}"]
+        figures += [] if row.mean_latency is None else [f"latency mean {row.mean_latency:.3f} s, {row.latency}"]
+        figures += [] if row.backchannels_a_second is None else [f"{row.backchannels_a_second:.3f} backchannels/s"]
+        figures += [] if row.both_speak is None else [f"both speak {row.both_speak}"]
+        figures += [] if row.answers_after is None else [f"answers after {row.answers_after}"]
+        click.echo(f"  {row.name:<28} {'; '.join(figures)}")
+
+
+@bench.command()
+@click.option(
+    "--model", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="A Moshi checkpoint."
+)
+@JSON
+@click.option("--sessions", type=click.IntRange(2), default=8, show_default=True, help="At once, of ours.")
+@click.option("--steps", type=click.IntRange(1), default=12, show_default=True, help="In each of five blocks.")
+@click.option("--dtype", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str, threads: int) -> None:
+    """Moshi beside Kyutai's own package: the same weights, in turns in one process."""
+    from duologue.engine.loading import CannotLoad
+    from duologue.measure.reference import Line, NoReference, beside
+
+    with _progress(6, "lines", as_json) as bar:
+
+        def told(line: Line) -> None:
+            bar.update()
+
+        try:
+            result = beside(model, sessions=sessions, steps=steps, dtype=dtype, threads=threads, told=told)
+        except (NoReference, CannotLoad) as error:
+            raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model} on {result.processor}, {result.threads} thread(s), {dtype}")
+    for line in result.lines:
+        other = "" if line.ratio is None or line.theirs_ms is None else (
+            f"  reference, one session {line.theirs_ms:6.1f} ms  ratio {line.ratio:.2f}")  # fmt: skip
+        ours = f"{line.sessions:>2} sessions {line.ours_ms:7.1f} ms  {line.to_one:.2f} of one"
+        click.echo(f"  {line.what:<26} {ours}{other}")
+    click.echo(
+        f"  memory {result.gigabytes_a_second} GB/s; a step reads {result.weights_mb} MB of weights once, "
+        f"and {result.ring_mb} MB of ring for each session"
+    )
+
+
+@bench.command()
+@click.option("--model", default="pocket", show_default=True, help="Model to measure.")
+@JSON
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@click.option("--sessions", type=click.IntRange(1), default=4, show_default=True, help="Guests who converse.")
+@click.option("--troublemakers", type=click.IntRange(0), default=4, show_default=True, help="Guests who misbehave.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what they do.")
+def soak(model: str, as_json: bool, minutes: float, sessions: int, troublemakers: int, seed: int) -> None:
+    """A long evening with guests who misbehave: memory, descriptors, and what their neighbours notice."""
+    from duologue.measure.soak import Soak
+    from duologue.measure.soak import soak as measure
+
+    async def run() -> Soak:
+        with _progress(round(60 * minutes), "s", as_json) as bar:
+
+            def told(seconds: float) -> None:
+                bar.update(round(seconds) - bar.n)
+
+            return await measure(
+                model=model, minutes=minutes, sessions=sessions, troublemakers=troublemakers, seed=seed, told=told
+            )
+
+    result = _run(run())
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: {result.minutes:g} minutes, {result.sessions} guests who converse")
+    click.echo(f"  answered       {result.asked - result.unanswered} of {result.asked}")
+    click.echo(f"  alone          {_spread(result.alone)}")
+    click.echo(f"  beside others  {_spread(result.beside)}")
+    click.echo(f"  memory         {result.megabytes_an_hour:+.1f} MB an hour")
+    click.echo(f"  descriptors    {result.descriptors[0]} before, {result.descriptors[1]} after")
+    click.echo("  the others     " + ", ".join(f"{name}: {many}" for name, many in result.misbehaved.items()))
 
 
 @bench.command()
@@ -442,18 +562,22 @@ def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> 
 @click.option("--protocol", type=click.Choice(("realtime", "moshi")), default="realtime", show_default=True)
 @click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at once.")
 @click.option("--seconds", "duration", type=click.FloatRange(1), default=20.0, show_default=True)
-def server(as_json: bool, protocol: Any, sessions: int, duration: float) -> None:
+@click.option(
+    "--troublemakers", type=click.IntRange(0), default=0, show_default=True, help="Clients that misbehave meanwhile."
+)
+def server(as_json: bool, protocol: Any, sessions: int, duration: float, troublemakers: int) -> None:
     """The server's own cost: a frame in, the same frame out of an echo, with many at once."""
     try:
         from duologue.measure.wires import wires
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install {error.name}") from error
-    result = _run(wires(protocol=protocol, sessions=sessions, duration=duration))
+    result = _run(wires(protocol=protocol, sessions=sessions, duration=duration, troublemakers=troublemakers))
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return
     tied = "tied to one core" if result.one_core else "on the only core there is"
-    click.echo(f"an echo in {result.protocol}, {result.sessions} at once, server and engine {tied}")
+    beside = f", beside {result.troublemakers} that misbehave" if result.troublemakers else ""
+    click.echo(f"an echo in {result.protocol}, {result.sessions} at once{beside}, server and engine {tied}")
     click.echo(
         f"  added to a frame    median {result.median_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
         f"worst {result.worst_ms:.1f} ms ({result.frames} frames, {result.missing} missing)"

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from duologue.audio import RATE, Wave, samples, seconds
+from duologue.audio import Wave, samples, seconds
 from duologue.audio.level import AUDIBLE, first_audible, last_audible, levels, loudness
 from duologue.backends import load
 from duologue.backends.contract import Backend
@@ -28,7 +28,7 @@ from duologue.ears.echo import EchoCanceller
 from duologue.measure.figures import Spread
 from duologue.measure.inprocess import in_process
 from duologue.measure.lines import Line, LineError
-from duologue.measure.voices import noise, speak
+from duologue.measure.voices import quiet_room, speak
 from duologue.terminal.room import Room
 from duologue.terminal.talk import Talk
 
@@ -54,8 +54,6 @@ LESSON = "Count to twenty."
 
 BETWEEN = 1.0
 """Seconds of quiet before the next thing is asked for."""
-
-_ROOM = -65.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +254,7 @@ class _Evening:
 async def _in_room(
     backend: Backend, level: float, cancel: bool, seed: int, told: Callable[[float], None]
 ) -> AsyncIterator[_Evening]:
-    room = Room(echo=level, noise=noise(5 * RATE, _ROOM, seed=seed), seed=seed)
+    room = Room(echo=level, noise=quiet_room(seed), seed=seed)
     async with in_process(backend, fast=True) as line:
         evening = _Evening(line, room, EchoCanceller() if cancel else None, told)
         await evening.begin()

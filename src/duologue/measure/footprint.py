@@ -3,30 +3,23 @@
 A server of its own is started and its whole process tree watched from outside. Guests come in one after the
 other; each puts one question, so that all that a session ever needs is loaded, then some of them converse and
 later all of them are idle: connected, microphone open in a quiet room, nobody speaking. Processor time is in
-per cent of one core and session; it counts children that have ended (synthesizers run for a moment each).
-Memory is the proportional set size, so that pages shared between processes count once.
+per cent of one core and session.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]  # an extra: only this benchmark needs it
-
-from duologue.audio import RATE
 from duologue.measure.caller import Caller
 from duologue.measure.exchange import exchange
 from duologue.measure.latency import QUESTIONS
 from duologue.measure.lines import dial
 from duologue.measure.serving import own_server
-from duologue.measure.voices import noise, speak
-
-_ROOM = -65.0
-"""dBFS of a quiet room. Digital silence would flatter: detectors may skip it."""
+from duologue.measure.tree import Tree
+from duologue.measure.voices import quiet_room, speak
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,7 @@ async def footprint(
     speak(QUESTIONS[0])
     told("starting a server")
     async with own_server(model=model, sessions=sessions) as server:
-        tree = _Tree(server.pid)
+        tree = Tree(server.pid)
         party = _Party(server.url)
         async with asyncio.TaskGroup() as guests:
 
@@ -117,7 +110,7 @@ class _Party:
 
     async def guest(self, index: int) -> None:
         async with dial(self.url) as line:
-            caller = Caller(line, room=noise(5 * RATE, _ROOM, seed=index))
+            caller = Caller(line, room=quiet_room(index))
             await caller.join()
             self.callers.append(caller)
             await self._ask(caller, index)
@@ -139,46 +132,3 @@ class _Party:
     async def _ask(self, caller: Caller, question: int) -> None:
         spoken = speak(QUESTIONS[question % len(QUESTIONS)], "slt")
         await exchange(caller, spoken.wave, spoken.end)
-
-
-class _Tree:
-    """A process and its descendants."""
-
-    def __init__(self, pid: int) -> None:
-        self._root = psutil.Process(pid)
-
-    async def load(self, duration: float) -> float:
-        """Per cent of one core over the next ``duration`` seconds."""
-        before, began = self._cpu(), time.monotonic()
-        await asyncio.sleep(duration)
-        return 100 * (self._cpu() - before) / (time.monotonic() - began)
-
-    def memory(self) -> float:
-        """Megabytes (10^6 bytes) in use, shared pages counted once."""
-        return sum(_memory(process) for process in self._processes()) / 1e6
-
-    def _cpu(self) -> float:
-        """Seconds used so far, those of children that have ended included."""
-        return sum(_cpu(process) for process in self._processes())
-
-    def _processes(self) -> list[psutil.Process]:
-        return [self._root, *self._root.children(recursive=True)]
-
-
-def _cpu(process: psutil.Process) -> float:
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return 0.0  # its parent is about to count it
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-    return float(times.user + times.system + ended)
-
-
-def _memory(process: psutil.Process) -> int:
-    try:
-        info = process.memory_full_info()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return 0
-    return int(getattr(info, "pss", info.rss))  # only Linux knows the proportional size

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from duologue.checkpoints.files import Stored, open_safetensors, read_json
@@ -21,16 +22,40 @@ class CaseError(Exception):
     """A case cannot be run; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How the language model of a case is run; its codec is always in float32."""
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    bits: int | None = None
+    """8: weights of eight bits."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether numbers must agree within the case's own tolerance."""
+        return self.dtype == torch.float32 and self.bits is None
+
+    @property
+    def bound(self) -> float:
+        """Root mean square of the error, relative to the reference's numbers, that else is allowed."""
+        return 0.12 if self.bits else 0.05
+
+
+EXACT = Precision()
+
+
 @dataclass
 class Case:
     """One golden case."""
 
     folder: Path
     about: dict[str, Any]
+    precision: Precision = EXACT
 
     @classmethod
-    def open(cls, folder: Path) -> Case:
-        return cls(folder, read_json(folder / "case.json"))
+    def open(cls, folder: Path, precision: Precision = EXACT) -> Case:
+        return cls(folder, read_json(folder / "case.json"), precision)
 
     @property
     def system(self) -> str:
@@ -62,7 +87,7 @@ class Case:
         """An input; also an output that a check replays instead of making it."""
         for prefix in ("in.", "out."):
             if prefix + name in self._io:
-                return self._io[prefix + name]
+                return self._io[prefix + name].to(self.precision.device)
         raise CaseError(f"the case has no tensor {name}")
 
     @property

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from duologue.checkpoints.files import below
+from duologue.checkpoints.files import Tensors, below
 from duologue.checkpoints.keys import unfilled
 from duologue.checkpoints.layouts import moshi_from_transformers, one_spelling
 from duologue.codecs.mimi import MimiConfig
-from duologue.measure.golden import Case, CaseError, Check
+from duologue.measure.golden import Case, CaseError, Check, Claim
 from duologue.models.columns import UNGENERATED
 from duologue.models.moshi import KEYS, ZERO, Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
@@ -26,13 +27,19 @@ DEPTH = ("depth",)
 
 def whole(case: Case) -> MoshiLM:
     """The language model of a case that has all its weights."""
-    return load_lm(MoshiConfig.from_published(case.config["lm_config"]), case.weights, str(case.folder))
+    return loaded(case, MoshiConfig.from_published(case.config["lm_config"]), case.weights)
+
+
+def loaded(case: Case, config: MoshiConfig, tensors: Tensors) -> MoshiLM:
+    """A language model in the precision that the case is run in."""
+    how = case.precision
+    return load_lm(config, tensors, str(case.folder), how.device, how.dtype, how.bits)
 
 
 def part(case: Case, parts: tuple[str, ...]) -> MoshiLM:
     """A language model of which only these parts have weights."""
     config = MoshiConfig.from_published(case.config["lm_config"])
-    lm = unfilled(lambda: MoshiLM(config), "cpu", torch.float32)
+    lm = unfilled(lambda: MoshiLM(config), case.precision.device, torch.float32)
     KEYS.load(lm, one_spelling(case.weights), source=str(case.folder), parts=parts)
     return lm
 
@@ -91,6 +98,18 @@ def teacher_forced(case: Case) -> dict[str, Tensor]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Dictated(Sampling):
+    """Says what it is told. In less precision another token may be the best one, and everything after it would differ;
+    so the loop says what the reference said, and what is compared is what it had in mind."""
+
+    said: list[Tensor] = field(default_factory=list)
+    """int64 [N] of every draw, in order."""
+
+    def choose(self, logits: Tensor, keys: Tensor) -> Tensor:
+        return self.said.pop(0)
+
+
 def loop(case: Case) -> dict[str, Tensor]:
     lm = whole(case)
     dialogue, c = greedy(case, lm), lm.config
@@ -100,7 +119,8 @@ def loop(case: Case) -> dict[str, Tensor]:
     runs = case.given("exec_mask") if apart else torch.ones(length, batch)
     resets = case.given("reset") if apart else torch.zeros(length, batch)
 
-    state = dialogue.state(batch)
+    device, exact, state = case.precision.device, case.precision.exact, dialogue.state(batch)
+    said_text, said_codes = case.given("text_sampled").long(), case.given("audio_sampled").long()
     out: dict[str, Tensor] = {
         "text_sampled": torch.zeros(length, batch, dtype=torch.int64),
         "audio_sampled": torch.zeros(length, batch, c.dep_q, dtype=torch.int64),
@@ -113,18 +133,21 @@ def loop(case: Case) -> dict[str, Tensor]:
     }
     for t in range(length):
         if resets[t].any():
-            state.reset(Rows.of(resets[t].nonzero()[:, 0].tolist()))
+            state.reset(Rows.of(resets[t].nonzero()[:, 0].tolist(), device))
         if not runs[t].any():
             continue
         on = runs[t].nonzero()[:, 0].tolist()
-        step = dialogue.step(state, Rows.of(on), heard[on, :, t])
-        out["text_sampled"][t, on] = step.text
-        out["audio_sampled"][t, on] = step.codes
-        out["step_out"][t, on] = step.frame
-        out["lm_input"][t, on] = step.column
-        out["text_logits"][t, on] = step.text_logits
-        out["transformer_out"][t, on] = step.hidden
-        out["audio_logits"][t, on] = torch.stack(step.audio_logits, dim=1)
+        if not exact:
+            dialogue = Dialogue(lm, Dictated(0.0, said=[said_text[t, on]]), Dictated(0.0, said=[*said_codes[t, on].T]))
+        step = dialogue.step(state, Rows.of(on, device), heard[on, :, t])
+        audio_logits = torch.stack(step.audio_logits, dim=1)
+        out["text_sampled"][t, on] = (step.text if exact else step.text_logits.argmax(-1)).cpu()
+        out["audio_sampled"][t, on] = (step.codes if exact else audio_logits.argmax(-1)).cpu()
+        out["step_out"][t, on] = step.frame.cpu()
+        out["lm_input"][t, on] = step.column.cpu()
+        out["text_logits"][t, on] = step.text_logits.float().cpu()
+        out["transformer_out"][t, on] = step.hidden.float().cpu()
+        out["audio_logits"][t, on] = audio_logits.float().cpu()
         if not apart:
             out["step_is_none"][t] = int(not all(step.ready))
     return out
@@ -154,7 +177,7 @@ def system(case: Case) -> Moshi:
     mimi_config = MimiConfig.from_published(case.config["mimi_config"])
     mimi = load_mimi(mimi_config, below(case.weights, "mimi."), str(case.folder))
     lm_config = MoshiConfig.from_published(case.config["lm_config"])
-    lm = load_lm(lm_config, below(case.weights, "lm."), str(case.folder))
+    lm = loaded(case, lm_config, below(case.weights, "lm."))
     return Moshi(mimi, greedy(case, lm))
 
 
@@ -174,23 +197,24 @@ def server_frames(moshi: Moshi, pcm: Tensor) -> list[dict[str, Any]]:
     return frames
 
 
-def duplex_loop(case: Case) -> dict[str, Tensor]:
+def duplex_loop(case: Case) -> dict[str, Tensor | Claim]:
     frames = server_frames(system(case), case.given("pcm").flatten())
     sent = [f for f in frames if f["step"].ready[0]]
     return {
         "codes": torch.stack([f["heard"] for f in frames], dim=-1),
         "frame_sent": torch.tensor([int(f["step"].ready[0]) for f in frames]),
         "tokens": torch.stack([f["step"].frame for f in sent], dim=-1),
-        "audio": torch.cat([f["said"].wave for f in sent], dim=-1)[:, None],
+        # With other tokens it is another sentence.
+        "audio": torch.cat([f["said"].wave for f in sent], dim=-1)[:, None]
+        if case.precision.exact
+        else Claim(True, "not compared: it says other tokens"),
     }
 
 
 def prompted_loop(case: Case) -> dict[str, Tensor]:
     lm_config = personaplex(MoshiConfig.from_published(case.config["lm_config"]))
-    dialogue = greedy(case, load_lm(lm_config, case.weights, str(case.folder)))
-    persona = Persona(
-        case.config["silence_tokens"], case.config["sine_tokens"], case.config["audio_silence_frame_cnt"]
-    )
+    dialogue = greedy(case, loaded(case, lm_config, case.weights))
+    persona = Persona(case.config["silence_tokens"], case.config["sine_tokens"], case.config["audio_silence_frame_cnt"])
     row, heard = Rows.of([0]), case.given("user_codes")
     text = persona.text(case.given("text_prompt_tokens").tolist())
     chunk = 8
@@ -228,7 +252,7 @@ def transformers_layout(case: Case) -> dict[str, Tensor]:
     published = case.config["hf_config"]
     config = MoshiConfig.from_transformers(published)
     tensors = moshi_from_transformers(case.weights, published["num_attention_heads"])
-    lm = load_lm(config, tensors, str(case.folder))
+    lm = loaded(case, config, tensors)
     hidden = lm.hidden(case.given("sequence"))
     return {
         "transformer_out": hidden,

@@ -16,7 +16,7 @@ from duologue.measure.caller import Caller
 from duologue.measure.exchange import exchange
 from duologue.measure.figures import Spread
 from duologue.measure.lines import dial
-from duologue.measure.voices import Spoken, noise, speak
+from duologue.measure.voices import VOICES, Spoken, quiet_room, speak
 
 QUESTIONS = (
     "What time is it?",
@@ -37,13 +37,6 @@ QUESTIONS = (
     "What is one hundred divided by four?",
 )
 """Short answers, so that a run is short; every skill that answers at once has one."""
-
-VOICES = ("slt", "rms", "awb", "kal16")
-"""espeak-ng's are further from people than flite's and often misheard, and after words that make no whole
-sentence the floor waits longer: measured apart."""
-
-_ROOM = -65.0
-"""dBFS of pink noise under every caller: a quiet room, so that nobody profits from digital silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +92,7 @@ async def latency(
 
     async def call(first: int) -> list[Answer]:
         async with dial(url, model=model, token=token) as line:
-            caller = Caller(line, room=noise(24_000 * 5, _ROOM, seed=first))
+            caller = Caller(line, room=quiet_room(first))
             await caller.join()
             names.append(caller.model)
             await caller.listen(0.3 + 0.7 * (first / each % 4))  # callers do not start in step

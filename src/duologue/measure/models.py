@@ -16,15 +16,27 @@ from duologue.models import catalogue
 @click.command()
 @click.argument("directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def verify(directories: tuple[Path, ...], as_json: bool) -> None:
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …, of the language model.")
+@click.option("--dtype", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True)
+@click.option("--quantize", type=click.Choice(("none", "int8")), default="none", show_default=True)
+def verify(directories: tuple[Path, ...], as_json: bool, device: str, dtype: str, quantize: str) -> None:
     """Run the golden cases below DIRECTORIES: our numbers against those of the reference implementations.
 
-    Exit status 0 only if all outputs of all cases lie within their tolerances.
+    Exit status 0 only if all outputs of all cases lie within their tolerances. In less precision than float32 the
+    language models' error is told relative to the reference's numbers.
     """
     _need_torch()
+    from duologue.engine.loading import DTYPES, CannotLoad, choose_device
+    from duologue.measure.golden import Precision
     from duologue.measure.verify import run
 
-    sys.exit(run(directories, as_json))
+    try:
+        where = str(choose_device(device))
+    except CannotLoad as error:
+        raise click.UsageError(str(error)) from error
+    bits = 8 if quantize == "int8" else None
+    precision = Precision(where, DTYPES["bfloat16" if bits else dtype], bits)
+    sys.exit(run(directories, as_json, precision))
 
 
 @click.command()

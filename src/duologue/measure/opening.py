@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from duologue.backends import ModelOptions, load
 from duologue.measure.lines import Line, LineError, dial
+from duologue.session.options import SessionOptions
 
 
 @asynccontextmanager
@@ -16,12 +17,12 @@ async def open_line(
     url: str | None = None,
     token: str | None = None,
     fast: bool = False,
-    lead_ms: int | None = 160,
+    session: SessionOptions | None = None,
     options: ModelOptions | None = None,
 ) -> AsyncIterator[Line]:
     """A line to the server at ``url``, else to a new session in this process on ``model`` (``pocket`` by default).
 
-    ``fast`` (virtual time), ``lead_ms`` and ``options`` are about a session in this process. Raises
+    ``fast`` (virtual time), ``session`` and ``options`` are about a session in this process. Raises
     :class:`~duologue.measure.lines.LineError` where the server refuses or the model cannot start,
     :class:`~duologue.backends.UnknownModel` where there is no such model.
     """
@@ -32,14 +33,13 @@ async def open_line(
     backend = load(model or "pocket", live=not fast, options=options or ModelOptions(sessions=1))
     # A server's guest needs no ears of its own.
     from duologue.measure.inprocess import in_process
-    from duologue.session.options import SessionOptions
 
     try:
         await backend.start()
     except Exception as error:
         raise LineError(f"the model {backend.card.name!r} cannot start: {error}") from error
     try:
-        async with in_process(backend, fast=fast, options=SessionOptions(lead_ms=lead_ms)) as line:
+        async with in_process(backend, fast=fast, options=session) as line:
             yield line
     finally:
         await backend.stop()

@@ -17,7 +17,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib import resources
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,9 +30,11 @@ from duologue.backends.pocket.brain.two_ears import meaning
 from duologue.backends.pocket.language import vocabulary
 from duologue.ears.recognizer import EarError, Listening, Recognizer, Words
 from duologue.measure import people
-from duologue.measure.voices import ESPEAK, PICO, missing, noise, speak, with_noise
+from duologue.measure.phrases import other_talk
+from duologue.measure.voices import ESPEAK, PICO, QUIET, missing, noise, speak, with_noise
+from duologue.measure.voices import VOICES as FLITE_VOICES
 
-VOICES = ("slt", "rms", "awb", "kal16", *PICO)
+VOICES = (*FLITE_VOICES, *PICO)
 """What the bars are about. pico's are measured where they are installed."""
 BESIDE = ESPEAK
 """Reported beside them: further from people."""
@@ -43,7 +44,6 @@ NOISE = (20.0, 10.0)
 KNOWN_SEED = 2024
 """Of the draw of known phrasings; the ear and the brain were developed on others."""
 
-_ROOM = -65.0
 _BEFORE, _AFTER = samples(0.3), samples(0.2)
 _TURNS = 6
 """Utterances in a conversation."""
@@ -199,19 +199,12 @@ def requests(kind: Kind, per_skill: int) -> list[Request]:
     return [Request(text, skill, slots) for text, skill, slots in rows]
 
 
-def other_talk(part: Literal["tune", "report"]) -> list[str]:
-    """Sentences that are no requests: those to fit on, or those to report."""
-    lines = resources.files("duologue.measure").joinpath("other_talk.txt").read_text(encoding="utf-8").splitlines()
-    marked = [line.split("|") for line in lines if line and not line.startswith("#")]
-    return [text.strip() for mark, text in marked if mark.strip() == part]
-
-
 def in_a_room(wave: Wave, start: int, end: int, snr: float | None, *, seed: int) -> Wave:
     """Samples ``start`` to ``end`` of ``wave`` with a little of the room before and after, as a turn is cut."""
     padded = np.concatenate((np.zeros(_BEFORE, np.float32), wave[start:end], np.zeros(_AFTER, np.float32)))
     if snr is not None:
         return with_noise(padded, snr, seed=seed)
-    quiet: Wave = np.clip(padded + noise(len(padded), _ROOM, seed=seed), -1, 1)
+    quiet: Wave = np.clip(padded + noise(len(padded), QUIET, seed=seed), -1, 1)
     return quiet
 
 

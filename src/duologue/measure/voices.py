@@ -25,11 +25,17 @@ from duologue.audio.level import first_audible, last_audible, loudness
 FLITE = ("slt", "rms", "awb", "kal16", "kal")
 """Flite's English voices that speak any text."""
 
+VOICES = ("slt", "rms", "awb", "kal16")
+"""Those that benchmarks speak with (``kal`` is ``kal16`` at half the rate)."""
+
 ESPEAK = ("espeak:en-us", "espeak:en-gb", "espeak:en-us+f3", "espeak:en-gb-scotland")
 """Some of espeak-ng's; any ``espeak:VOICE`` works. Further from people than flite's, so reported apart."""
 
 PICO = ("pico:en-US", "pico:en-GB")
 """SVOX pico's."""
+
+_HUMMED = {"mm hmm": "m m hh m m", "mhm": "m hh ah m", "hmm": "hh m m", "mm": "m m"}
+"""What flite would spell ("em em, aitch em em"), in its phones."""
 
 _PROGRAMS = {
     "flite": ("flite", "sudo apt-get install flite"),
@@ -73,7 +79,8 @@ def speak(text: str, voice: str = "slt") -> Spoken:
             case "flite":
                 if name not in FLITE:  # flite itself would silently take another
                     raise VoiceError(f"flite has no voice {name!r}; there are {', '.join(FLITE)}")
-                phones = _phones(_run(engine, "-voice", name, "-psdur", "-t", text, "-o", str(path)))
+                said = ("-p", f"pau {_HUMMED[text]} pau") if text in _HUMMED else ("-t", text)
+                phones = _phones(_run(engine, "-voice", name, "-psdur", *said, "-o", str(path)))
             case "espeak":
                 _run(engine, "-v", name, "-w", str(path), "--stdin", stdin=text)
                 phones = ()
@@ -114,6 +121,15 @@ def noise(count: int, dbfs: float, *, seed: int = 0, colour: Literal["white", "p
         sound = np.fft.irfft(np.fft.rfft(sound) / np.sqrt(np.maximum(frequency, 20.0)), count)
     sound *= 10 ** (dbfs / 20) / np.sqrt(np.mean(np.square(sound)))
     return sound.astype(np.float32)
+
+
+QUIET = -65.0
+"""dBFS of a quiet room (pink noise), so that nobody profits from digital silence, which detectors may skip."""
+
+
+def quiet_room(seed: int) -> Wave:
+    """Five seconds of it, to be heard over and over."""
+    return noise(5 * RATE, QUIET, seed=seed)
 
 
 def _phones(printed: str) -> tuple[tuple[str, int], ...]:

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import json
 import os
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ import websockets.asyncio.client as ws
 
 from duologue.audio import RATE
 from duologue.measure.serving import own_server
+from duologue.measure.tree import Tree
+from duologue.measure.trouble import make_trouble
 
 FRAME = RATE * 2 // 25
 PIECE = RATE // 50
@@ -54,15 +57,19 @@ class Wires:
     """Processor time of server and engine, in per cent of a core."""
     one_core: bool
     """Whether they were tied to one."""
+    troublemakers: int
+    """Clients that misbehaved meanwhile, beside those that were measured."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-async def wires(*, protocol: Protocol = "realtime", sessions: int = 64, duration: float = 20.0) -> Wires:
+async def wires(
+    *, protocol: Protocol = "realtime", sessions: int = 64, duration: float = 20.0, troublemakers: int = 0
+) -> Wires:
     """Measure; raises ``LineError`` where the server does not start."""
     with _other_core() as (tied, let_go):
-        async with own_server(model="echo", sessions=sessions) as server:
+        async with own_server(model="echo", sessions=sessions + troublemakers) as server:
             let_go()
             url = server.url.replace("http", "ws", 1)
             path = "/v1/realtime?model=echo" if protocol == "realtime" else "/api/chat"
@@ -71,15 +78,20 @@ async def wires(*, protocol: Protocol = "realtime", sessions: int = 64, duration
             callers = [
                 make(url + path, began + 0.08 * n / sessions, began + SETTLE + duration) for n in range(sessions)
             ]
-            running = asyncio.gather(*(caller.run() for caller in callers))
+            trouble = (
+                make_trouble(server.url, random.Random(n), began + SETTLE + duration, {}) for n in range(troublemakers)
+            )
+            running = asyncio.gather(*(caller.run() for caller in callers), *trouble)
             await asyncio.sleep(max(0.0, began + SETTLE - time.monotonic()))
-            before, since = _cpu(server.pid), time.monotonic()
+            tree = Tree(server.pid)
+            before, since = tree.cpu(), time.monotonic()
             await running
-            percent = 100 * (_cpu(server.pid) - before) / (time.monotonic() - since)
+            percent = 100 * (tree.cpu() - before) / (time.monotonic() - since)
     delays = [delay for caller in callers for at, delay in caller.delays if at >= began + SETTLE]
     sent = sum(caller.counted(began + SETTLE) for caller in callers)
     median, p99, worst = (1000 * float(at) for at in np.percentile(delays, (50, 99, 100)))
-    return Wires(protocol, sessions, len(delays), max(0, sent - len(delays)), median, p99, worst, percent, tied)
+    missing = max(0, sent - len(delays))
+    return Wires(protocol, sessions, len(delays), missing, median, p99, worst, percent, tied, troublemakers)
 
 
 class _Caller:
@@ -191,15 +203,3 @@ def _other_core() -> Iterator[tuple[bool, Any]]:
         yield True, lambda: os.sched_setaffinity(0, cores[1:])
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of processor time of a process and its children."""
-    import psutil  # type: ignore[import-untyped]  # an extra: only benchmarks need it
-
-    root = psutil.Process(pid)
-    total = 0.0
-    for process in [root, *root.children(recursive=True)]:
-        times = process.cpu_times()
-        total += times.user + times.system
-    return total

@@ -135,15 +135,20 @@ class MoshiConfig:
 
     @classmethod
     def from_transformers(cls, config: Mapping[str, Any]) -> MoshiConfig:
-        """From a ``MoshiConfig`` of transformers, where the delays are not written: they are Moshi's."""
-        depth, spoken = config["depth_decoder_config"], config["num_codebooks"]
+        """From a ``MoshiConfig`` of transformers, where the delays are not written: they are Moshi's.
+
+        What such a file does not say is as in moshiko, which is the class's own default.
+        """
+        depth = {**_TRANSFORMERS_DEPTH, **config["depth_decoder_config"]}
+        config = {**_TRANSFORMERS, **config}
+        spoken = config["num_codebooks"]
         return cls(
             dim=config["hidden_size"],
             layers=config["num_hidden_layers"],
             heads=config["num_attention_heads"],
             hidden=config["ffn_dim"] // 2,
             context=config["sliding_window"],
-            theta=float(config["rope_parameters"]["rope_theta"]),
+            theta=float((config.get("rope_parameters") or config)["rope_theta"]),
             text_card=config["vocab_size"],
             n_q=2 * spoken,
             dep_q=spoken,
@@ -155,6 +160,13 @@ class MoshiConfig:
             depth_hidden=depth["ffn_dim"] // 2,
             delays=(0, *(0, *(1,) * (spoken - 1)) * 2),
         )
+
+
+_TRANSFORMERS = {
+    "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "ffn_dim": 22_528, "sliding_window": 3000,
+    "rope_theta": 10_000.0, "vocab_size": 32_000, "audio_vocab_size": 2048, "num_codebooks": 8,
+}  # fmt: skip
+_TRANSFORMERS_DEPTH = {"hidden_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 16, "ffn_dim": 5632}
 
 
 def gated_width(dim: int, feedforward: int) -> int:

@@ -3,6 +3,9 @@
 ``kyutai/moshiko-pytorch-bf16``, ``kyutai/moshika-pytorch-bf16``, ``nvidia/personaplex-7b-v1``: a language
 model, the codec, a SentencePiece model, and perhaps a ``config.json`` that names the files and sizes; without
 it the files have these names and the model is the 7B.
+
+``kmhf/hf-moshiko`` and its like: the same in the layout of transformers, where codec and language model share their
+files and the text tokenizer is a ``tokenizer.json``.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from typing import Any
 
 import torch
 
-from duologue.checkpoints.files import CheckpointError, Tensors, open_safetensors, read_json
+from duologue.checkpoints.files import CheckpointError, Tensors, below, open_directory, open_safetensors, read_json
 from duologue.checkpoints.keys import unfilled
-from duologue.checkpoints.layouts import one_spelling
+from duologue.checkpoints.layouts import mimi_from_transformers, moshi_from_transformers, one_spelling
 from duologue.codecs import mimi as codec
 from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
@@ -30,6 +33,8 @@ from duologue.nn.sampling import Sampling
 LM_FILE = "model.safetensors"
 MIMI_FILE = "tokenizer-e351c8d8-checkpoint125.safetensors"
 TEXT_FILE = "tokenizer_spm_32k_3.model"
+CODEC_PREFIX = "audio_encoder."
+"""Of the codec's tensors in the layout of transformers."""
 
 
 def load_mimi(config: MimiConfig, tensors: Tensors, source: str, device: torch.device | str = "cpu") -> Mimi:
@@ -90,6 +95,8 @@ def load_moshi(
     """
     if not directory.is_dir():
         raise CheckpointError(f"{directory} is no directory: give one with {LM_FILE} and {MIMI_FILE}")
+    if (from_transformers := _transformers_config(directory)) is not None:
+        return _load_transformers(directory, from_transformers, device, dtype, bits)
     lm_config, mimi_config, raw = configuration(directory)
     lm_path = directory / raw.get("moshi_name", LM_FILE)
     mimi_path = directory / raw.get("mimi_name", MIMI_FILE)
@@ -112,6 +119,39 @@ def load_moshi(
         voices = load_voices(directory)
         return PersonaPlex(mimi, dialogue, tokenizer.id_to_piece, tokenizer.encode, voices)
     return Moshi(mimi, dialogue, tokenizer.id_to_piece)
+
+
+def _transformers_config(directory: Path) -> dict[str, Any] | None:
+    path = directory / "config.json"
+    raw = read_json(path) if path.is_file() else {}
+    return raw if "audio_encoder_config" in raw and "depth_decoder_config" in raw else None
+
+
+def _load_transformers(
+    directory: Path, raw: dict[str, Any], device: torch.device | str, dtype: torch.dtype, bits: int | None
+) -> Moshi:
+    try:
+        lm_config = MoshiConfig.from_transformers(raw)
+        mimi_config = MimiConfig.from_transformers(raw["audio_encoder_config"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{directory / 'config.json'}: {type(error).__name__}: {error}") from error
+    from tokenizers import Tokenizer
+
+    text_path = directory / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(text_path))
+    except Exception as error:  # the library raises plain exceptions
+        raise CheckpointError(f"{text_path} cannot be read as a tokenizer: {error}") from error
+    if tokenizer.get_vocab_size() < lm_config.text_card:
+        pieces = tokenizer.get_vocab_size()
+        raise CheckpointError(f"{text_path} has {pieces} pieces, the model {lm_config.text_card}")
+    tensors = open_directory(directory)
+    codec_tensors = below(tensors, CODEC_PREFIX)
+    rest = {name: stored for name, stored in tensors.items() if not name.startswith(CODEC_PREFIX)}
+    mimi = load_mimi(mimi_config, mimi_from_transformers(codec_tensors, mimi_config.heads), str(directory), device)
+    own = moshi_from_transformers(rest, lm_config.heads)
+    lm = load_lm(lm_config, own, str(directory), device, dtype, bits)
+    return Moshi(mimi, Dialogue(lm, *sampling({})), lambda token: tokenizer.id_to_token(token) or "")
 
 
 def sampling(published: dict[str, Any]) -> tuple[Sampling, Sampling]:

@@ -10,6 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from duologue.checkpoints.pieces import plain_model
 from duologue.codecs import mimi as codec
 from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.models import moshi as system
-from duologue.models.moshi import MoshiLM
+from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
-from duologue.models.moshi_files import LM_FILE, MIMI_FILE, TEXT_FILE
+from duologue.models.moshi_files import LM_FILE, MIMI_FILE, TEXT_FILE, sampling
+from duologue.models.personaplex import personaplex as as_personaplex
+from duologue.nn.linear import pack, quantize
 
 LM: Mapping[str, Any] = {
     "dim": 128, "text_card": 1000, "existing_text_padding_id": 3, "n_q": 16, "dep_q": 8, "card": 256,
@@ -37,10 +40,16 @@ LM: Mapping[str, Any] = {
 }  # fmt: skip
 CODEC: Mapping[str, Any] = {
     "sample_rate": 24000, "channels": 1, "frame_rate": 12.5,
-    "seanet": {"dimension": 64, "n_filters": 4, "ratios": [8, 6, 5, 4], "causal": True},
+    "seanet": {
+        "channels": 1, "dimension": 64, "causal": True, "n_filters": 4, "n_residual_layers": 1, "activation": "ELU",
+        "compress": 2, "dilation_base": 2, "disable_norm_outer_blocks": 0, "kernel_size": 7, "residual_kernel_size": 3,
+        "last_kernel_size": 3, "norm": "none", "pad_mode": "constant", "ratios": [8, 6, 5, 4], "true_skip": True,
+    },
     "quantizer": {"dimension": 32, "n_q": 8, "bins": 256},
     "transformer": {
-        "num_heads": 4, "num_layers": 2, "context": 250, "max_period": 10000, "dim_feedforward": 128,
+        "num_heads": 4, "num_layers": 2, "causal": True, "layer_scale": 0.01, "context": 250, "conv_layout": True,
+        "max_period": 10000, "gating": "none", "norm": "layer_norm", "positional_embedding": "rope",
+        "dim_feedforward": 128,
     },
 }  # fmt: skip
 VOICE_STEPS = 20
@@ -74,13 +83,49 @@ def write(system_name: str, directory: Path, *, seed: int = 0, sizes: Mapping[st
     _fill(mimi, generator)
     _soften(mimi)
     _save(lm, system.KEYS, directory / LM_FILE)
-    _save(mimi, codec.KEYS, directory / MIMI_FILE)
+    _save(mimi, codec.KEYS, directory / MIMI_FILE, beside=_initialised(mimi_config))
     (directory / TEXT_FILE).write_bytes(text)
     about = {"model_type": system_name, "mimi_config_name": "mimi.json"}
     (directory / "config.json").write_text(json.dumps({**lm_sizes, **about}, indent=1))
-    (directory / "mimi.json").write_text(json.dumps(codec_sizes, indent=1))
+    (directory / "mimi.json").write_text(json.dumps(_whole(codec_sizes), indent=1))
     if personaplex:
         _save_voices(lm_config, directory / "voices.tgz", generator)
+
+
+def in_memory(
+    system_name: str,
+    *,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    bits: int | None = None,
+    seed: int = 0,
+    config: MoshiConfig | None = None,
+    codec_config: MimiConfig | None = None,
+) -> Moshi:
+    """``moshi`` or ``personaplex``, of the published size unless told otherwise, with random weights, made where it
+    will run: for measuring what a machine holds, without a download. It has no text tokenizer and no voices."""
+    config = config or MoshiConfig()
+    if system_name == "personaplex":
+        config = as_personaplex(replace(config, dep_q=config.n_q))
+    generator = torch.Generator(device).manual_seed(seed)
+    lm = unfilled(lambda: MoshiLM(config), device, dtype)
+    mimi = unfilled(lambda: Mimi(codec_config or MimiConfig()), device, torch.float32)
+    _fill(lm, generator)
+    _fill(mimi, generator)
+    mimi.quantizer.settle()
+    quantize(lm) if bits == 8 else pack(lm)
+    pack(mimi)
+    return Moshi(mimi, Dialogue(lm, *sampling({})))
+
+
+def _whole(codec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With all the widths that Kyutai's loader wants to be told, as it takes the file for the whole configuration."""
+    dim = codec["seanet"]["dimension"]
+    widths = {
+        "quantizer": {"input_dimension": dim, "output_dimension": dim},
+        "transformer": {"d_model": dim, "input_dimension": dim, "output_dimensions": [dim]},
+    }
+    return _merged(codec, widths)
 
 
 def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,10 +140,15 @@ def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _fill(model: nn.Module, generator: torch.Generator) -> None:
     """Norms, scales and usages near one, all else so that a layer's output is about as large as its input."""
     for name, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
+        noise = torch.randn(parameter.shape, generator=generator, device=parameter.device, dtype=_noise_type(parameter))
         near_one = any(part in name for part in ("norm", "scale", "usage"))
         with torch.no_grad():
             parameter.copy_(1 + 0.1 * noise if near_one else noise / parameter.shape[-1] ** 0.5)
+
+
+def _noise_type(parameter: torch.Tensor) -> torch.dtype:
+    """Files are the same wherever they are written, so noise is drawn in float32; a GPU need not hold that much."""
+    return torch.float32 if parameter.device.type == "cpu" else parameter.dtype
 
 
 def _soften(mimi: Mimi) -> None:
@@ -112,8 +162,15 @@ def _soften(mimi: Mimi) -> None:
             parameter.mul_(LOUDNESS / loud)
 
 
-def _save(model: nn.Module, table: KeyTable, path: Path) -> None:
-    save_file({name: view.contiguous().clone() for name, view in table.published(model).items()}, path)
+def _save(model: nn.Module, table: KeyTable, path: Path, *, beside: Mapping[str, torch.Tensor] | None = None) -> None:
+    published = {name: view.contiguous().clone() for name, view in table.published(model).items()}
+    save_file({**published, **(beside or {})}, path)
+
+
+def _initialised(config: MimiConfig) -> dict[str, torch.Tensor]:
+    """What is in the published file and nobody reads, but Kyutai's loader misses."""
+    books = [("first", 0), *(("rest", level) for level in range(config.levels - 1))]
+    return {f"quantizer.rvq_{half}.vq.layers.{n}._codebook._initialized": torch.ones(1) for half, n in books}
 
 
 def _save_voices(config: MoshiConfig, path: Path, generator: torch.Generator) -> None:

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 ROWS = 8
 """The number of rows that packed weights are laid out for; any number runs."""
 
+READ = 16
+"""Inputs that a product by weights of eight bits reads at a time."""
+
 
 class Packable(nn.Module):
     """Something that multiplies by one matrix or several, made of its weight."""
@@ -46,6 +49,8 @@ class Packable(nn.Module):
         """[…, inputs] → […, outputs] by one of the matrices, the bias added."""
         if self.scales:
             flat = x.reshape(-1, x.shape[-1])
+            if missing := self.packed[which].shape[1] - flat.shape[1]:
+                flat = F.pad(flat, (0, missing))
             return torch._weight_int8pack_mm(flat, self.packed[which], self.scales[which]).view(*x.shape[:-1], -1)
         if self.packed:
             out: Tensor = torch.ops.mkldnn._linear_pointwise(
@@ -84,12 +89,15 @@ class Linear(Packable):
             return self.multiply(x, step)
         return torch.stack([self.multiply(x[:, t], t) for t in range(x.shape[1])], dim=1)
 
-
     def quantize(self) -> None:
-        """Keep eight bits of each weight, rounded to the nearest, and a scale for each output."""
+        """Keep eight bits of each weight, rounded to the nearest, and a scale for each output.
+
+        torch's product reads :data:`READ` inputs at a time, beyond the end of a row: rows are filled up with zeros.
+        """
         for matrix in self.matrices():
             scale = matrix.float().abs().amax(1).clamp(min=1e-12) / 127
-            self.packed.append((matrix.float() / scale[:, None]).round().to(torch.int8).contiguous())
+            bits = (matrix.float() / scale[:, None]).round().to(torch.int8)
+            self.packed.append(F.pad(bits, (0, -bits.shape[1] % READ)).contiguous())
             self.scales.append(scale.to(matrix.dtype))
         self.weight = nn.Parameter(self.weight.to("meta"), requires_grad=False)
 
@@ -105,12 +113,8 @@ def pack(model: nn.Module) -> None:
 
 
 def quantize(model: nn.Module) -> None:
-    """Keep the weights of all linear maps of a loaded model, which must be in bfloat16, in eight bits.
-
-    A map whose inputs are no multiple of 16 (none of a published model) is packed instead: torch's product reads
-    16 at a time, beyond the end of a row.
-    """
+    """Keep the weights of all linear maps of a loaded model, which must be in bfloat16, in eight bits."""
     for module in model.modules():
-        if isinstance(module, Linear) and module.weight.shape[-1] % 16 == 0:
+        if isinstance(module, Linear):
             module.quantize()
     pack(model)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from duologue.audio.formats import Format
-from duologue.backends.contract import Tool
+from duologue.backends.contract import Strictness, Tool
 from duologue.protocol.refusal import Refused, from_validation
 from duologue.protocol.wire import FreeObject, LongText, ShortText, Wire, at_most
 
@@ -174,6 +174,7 @@ class _Reasoning(Wire):
 class _Extension(Wire):
     events: Annotated[tuple[ShortText, ...], Field(strict=False), at_most(100)] = ()
     lead_ms: Annotated[int, Field(ge=0, le=10_000)] | Literal["off"] | None = None
+    strictness: Strictness | None = None
 
 
 class _Session(Wire):
@@ -315,6 +316,12 @@ class Settings:
         """How far ahead of real time speech may leave; ``off``: unpaced, ``None``: the server's default."""
         extension = self._session.duologue
         return None if extension is None else extension.lead_ms
+
+    @property
+    def strictness(self) -> Strictness | None:
+        """How sure the model must be that words are meant for it; ``None``: as the server has it."""
+        extension = self._session.duologue
+        return None if extension is None else extension.strictness
 
     def to_wire(self) -> dict[str, Any]:
         """The whole effective session in OpenAI's shape, without ``id`` and ``object``."""

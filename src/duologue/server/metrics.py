@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -16,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from duologue import __version__, audio
+from duologue.engine.messages import Pulse
 
 # Finest where conversations are won or lost: people answer each other within 0.2 to 0.5 s.
 _LATENCIES = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -52,6 +55,18 @@ class Metrics:
         self._barge_ins = Counter("duologue_barge_ins", "Replies interrupted by the person", registry=registry)
         self._heard = Counter("duologue_heard_seconds", "Seconds of audio heard", registry=registry)
         self._said = Counter("duologue_said_seconds", "Seconds of audio said", registry=registry)
+
+    def watch(self, pulse: Callable[[], Pulse | None]) -> None:
+        """Figures of an engine, as its last sign of life has them; all 0 while it is not there."""
+        figures = {
+            "duologue_engine_room": ("Conversations that the engine can hold in real time", "room"),
+            "duologue_engine_seated": ("Seats taken in the engine", "seated"),
+            "duologue_engine_tick_milliseconds": ("Median time of a tick in the last second", "tick_ms"),
+            "duologue_engine_worst_tick_milliseconds": ("Longest tick in the last second", "worst_ms"),
+        }
+        for name, (meaning, field) in figures.items():
+            gauge = Gauge(name, meaning, registry=self.registry)
+            gauge.set_function(lambda field=field: getattr(pulse(), field, 0))  # type: ignore[misc]
 
     def turn_heard(self) -> None:
         self._turns.inc()

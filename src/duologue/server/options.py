@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from duologue.backends.contract import Strictness
+
 # Characters of an HTTP token (RFC 9110, 5.6.2). A browser can only send the key inside a WebSocket
 # subprotocol, and refuses to connect if the subprotocol holds anything else.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,512}")
@@ -38,6 +40,8 @@ class ServerOptions:
     ssl_key: Path | None = None
     lead_ms: int | None = 160
     """How far ahead of real time a reply's audio is sent; ``None``: as fast as it is made."""
+    strictness: Strictness = "normal"
+    """How sure the model must be that words are meant for it, where a client does not say."""
     drain_seconds: float = 30.0
     """How long running replies may take to end once the server was told to stop."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
@@ -62,6 +63,8 @@ async def serving(options: ServerOptions, backend: Backend, opener: Opener) -> A
             house = House(options.sessions)
             metrics = Metrics(backend.card.name)
             seats = backend if isinstance(backend, EngineBackend) else None
+            if seats is not None:
+                metrics.watch(lambda: seats.engine.pulse)
             app = build(options, backend.card, house, metrics, opener(options, backend, metrics), seats)
             server = _Server(
                 uvicorn.Config(
@@ -125,6 +128,17 @@ async def serve(
             finally:
                 for wait in waits:
                     wait.cancel()
+
+
+def serve_here(options: ServerOptions, backend: Backend, opener: Opener, ready: Callable[[str], None]) -> None:
+    """:func:`serve` in an event loop of its own: uvloop's, where the system has it."""
+    factory = None
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serve(options, backend, opener, ready))
 
 
 class _Server(uvicorn.Server):

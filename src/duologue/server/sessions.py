@@ -12,14 +12,17 @@ from duologue.server.websocket import Driven
 from duologue.session.options import SessionOptions
 from duologue.session.session import Session
 
+AT_ONCE = 25
+"""Steps of 40 ms that a session hears before others get their turn: 3 ms of work."""
+
 
 def opener(
     options: ServerOptions, backend: Backend, metrics: Metrics
 ) -> Callable[[Callable[[], None], Mapping[str, Any] | None], Driven]:
     """Makes sessions; each is given what it calls to be polled again, and settings to start with if there are any."""
-    defaults = SessionOptions(lead_ms=options.lead_ms)
+    defaults = SessionOptions(lead_ms=options.lead_ms, strictness=options.strictness)
 
     def open_session(wake: Callable[[], None], initial: Mapping[str, Any] | None) -> Session:
-        return Session(backend, options=defaults, initial=initial, wake=wake, observer=metrics)
+        return Session(backend, options=defaults, initial=initial, wake=wake, observer=metrics, steps=AT_ONCE)
 
     return open_session

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from duologue.audio import Wave, samples
 from duologue.ears.voice import VoiceActivity, VoiceEvent
 from duologue.session.clock import STALL, HeardClock
+
+STEP = samples(0.04)
+"""Audio that arrives in larger pieces is heard in steps of this many samples, so that time passes within it."""
 
 
 class Recent:
@@ -30,8 +34,19 @@ class Recent:
         return start, self._wave[len(self._wave) - (self.end - start) :]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A little of what was heard."""
+
+    wave: Wave
+    at: float
+    """When it arrived."""
+    events: list[VoiceEvent]
+    """Onsets and pauses that were found with it."""
+
+
 class HeardTimeline:
-    """All positions are samples since the session's start."""
+    """All positions are samples since the session's start. What arrives waits until :meth:`step` hears it."""
 
     def __init__(self, now: float) -> None:
         self.clock = HeardClock(now)
@@ -40,6 +55,9 @@ class HeardTimeline:
         self._voice = VoiceActivity(threshold=self._threshold)
         self._voice_zero = 0
         """Where the voice detector's own count begins."""
+        self._waiting: deque[tuple[Wave, float]] = deque()
+        self.arrived = 0
+        """Samples that arrived so far, heard or waiting."""
 
     @property
     def position(self) -> int:
@@ -56,11 +74,22 @@ class HeardTimeline:
         """Where voice was last heard (meaningful while :attr:`speaking`)."""
         return self._voice_zero + self._voice.last_voice
 
-    def hear(self, wave: Wave, now: float) -> list[VoiceEvent]:
-        """The next samples; onsets and pauses found in them."""
-        self.clock.hear(len(wave), now)
+    def arrive(self, wave: Wave, now: float) -> None:
+        """The next samples, any length."""
+        for start in range(0, len(wave), STEP):
+            self._waiting.append((wave[start : start + STEP], now))
+        self._voice.hear(wave)
+        self.arrived += len(wave)
+
+    def step(self) -> Step | None:
+        """Hear a little of what arrived, if anything waits."""
+        if not self._waiting:
+            return None
+        wave, at = self._waiting.popleft()
+        self.clock.hear(len(wave), at)
         self.recent.push(wave)
-        return [replace(event, at=self._voice_zero + event.at) for event in self._voice.push(wave)]
+        events = self._voice.events(self.position - self._voice_zero)
+        return Step(wave, at, [replace(event, at=self._voice_zero + event.at) for event in events])
 
     def check_stall(self, now: float) -> bool:
         """A client that stops sending in mid-voice is silent; the voice detector cannot know, so it starts afresh."""
@@ -79,3 +108,5 @@ class HeardTimeline:
         self._threshold = threshold
         self._voice = VoiceActivity(threshold=threshold)
         self._voice_zero = self.position
+        for wave, _ in self._waiting:
+            self._voice.hear(wave)

@@ -17,12 +17,9 @@ from duologue.protocol.requests import CommitAsked, SettingsChanged
 from duologue.protocol.settings import ServerVad
 from duologue.session.endpointing import Patience, patience
 from duologue.session.floor import Floor
-from duologue.session.hearing import HeardTimeline
+from duologue.session.hearing import HeardTimeline, Step
 from duologue.session.observer import Observer
 from duologue.session.turn import VERDICT, PersonTurn
-
-STEP = samples(0.04)
-"""Audio that arrives in larger pieces is heard in steps of this many samples, so that time passes within it."""
 
 SHORTEST_COMMIT = samples(0.1)
 """The protocol refuses to commit less than 100 ms."""
@@ -82,28 +79,36 @@ class Listening:
     # -- sound ----------------------------------------------------------------------------------------
 
     def hear(self, wave: Wave, now: float) -> None:
-        """The next of the person's sound, any length."""
+        """The next of the person's sound, any length. What it means is found out by :meth:`step`."""
         self._observer.heard(len(wave))
         if self._continuous:
-            self._link.send(Sound(self.heard.position, wave))
-        for start in range(0, len(wave), STEP):
-            self._hear_step(wave[start : start + STEP], now)
+            self._link.send(Sound(self.heard.arrived, wave))
+        self.heard.arrive(wave, now)
 
-    def _hear_step(self, wave: Wave, now: float) -> None:
-        if self.manual and self.turn is None:
+    @property
+    def behind(self) -> bool:
+        """Whether sound has arrived that is not heard yet."""
+        return self.heard.arrived > self.heard.position
+
+    def step(self) -> None:
+        """Hear a little of what arrived."""
+        if self.manual and self.turn is None and self.behind:
             start = self.heard.position
             self.turn = PersonTurn(next(self._ids), start, start, fed=start, last_voice=start, heard=False)
-        events = self.heard.hear(wave, now)
+        if (step := self.heard.step()) is not None:
+            self._hear_step(step)
+
+    def _hear_step(self, step: Step) -> None:
         if self.turn is not None and self.heard.speaking:
             self.turn.last_voice = max(self.turn.last_voice, self.heard.last_voice)
-        for event in events:
+        for event in step.events:
             if self.manual:
                 self._on_voice_unbidden(event)
             else:
                 self._on_voice(event)
         if self.turn is not None:
-            self.turn.keep(wave) if not self.turn.heard else self._feed(self.turn)
-        self.settle(now)
+            self.turn.keep(step.wave) if not self.turn.heard else self._feed(self.turn)
+        self._raise_signals(step.at)
 
     def _on_voice(self, event: Onset | Pause) -> None:
         if isinstance(event, Onset):
@@ -231,7 +236,11 @@ class Listening:
     # -- time -----------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Raise the signals that follow from where things stand at ``now``."""
+        """Raise the signals that follow from where things stand at ``now``, once all that arrived is heard."""
+        if not self.behind:
+            self._raise_signals(now)
+
+    def _raise_signals(self, now: float) -> None:
         if self.manual:
             return
         self.heard.check_stall(now)
@@ -248,7 +257,7 @@ class Listening:
                 self._floor.signal(Signal.ENDPOINT)
 
     def _settle_overlap(self, turn: PersonTurn, now: float) -> None:
-        if turn.wants_floor():
+        if turn.wants_floor(over=not self.heard.speaking):
             self._floor.signal(Signal.WORDS)
         elif not self.heard.speaking:
             if self._verdict_by is None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from duologue.backends.contract import Strictness
+
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """Defaults of the server; a client may ask for another lead (``session.duologue.lead_ms``)."""
+    """Defaults of the server; a client may ask for others (``session.duologue``)."""
 
     lead_ms: int | None = 160
     """Milliseconds of audio sent ahead of real time; ``None``: unpaced (offline use)."""
+    strictness: Strictness = "normal"
+    """How sure the model must be that words are meant for it, before it answers them unasked."""

@@ -16,6 +16,7 @@ do it. Nothing else starts or stops a turn or a reply.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -67,14 +68,20 @@ class Session:
         initial: Mapping[str, Any] | None = None,
         wake: Callable[[], None] = lambda: None,
         observer: Observer | None = None,
+        steps: int | None = None,
     ) -> None:
+        """``steps``: how much a poll hears at most, in steps of 40 ms: a file sent in one go holds nobody up."""
         self._now = clock
+        self._steps = steps
+        self._inbox: deque[tuple[int, Request]] = deque()
+        """What was asked, each to be done once the heard timeline has come to where it was asked."""
         self._wake = wake
         self._closed = False
         self._word: Literal["runtime", "model"] = "model" if backend.card.gait == "frame" else "runtime"
         self.lost: str | None = None
         """Why the session cannot go on, once it cannot. The driver then sends what is outgoing, and hangs up."""
         observer = observer or Unobserved()
+        self._options = options or SessionOptions()
         self._connection = RealtimeConnection(model=backend.card.name, voices=backend.card.voices, initial=initial)
         self._link = backend.open(self._on_event)
         self._floor = Floor(self._policy, self._floor_changed)
@@ -87,7 +94,7 @@ class Session:
             self._floor,
             self._listening,
             observer,
-            options or SessionOptions(),
+            self._options,
             clock,
         )
         self._connection.open()
@@ -98,12 +105,19 @@ class Session:
     def receive(self, frame: str | bytes) -> None:
         """One message from the client. Bad input leads to an ``error`` event, never to an exception."""
         for request in self._connection.receive(frame):
-            self._on_request(request)
-        self._settle()
+            if isinstance(request, AudioAppended):
+                # What it means is found out at the next poll: together with what other sessions heard meanwhile.
+                self._listening.hear(request.wave, self._now())
+            else:
+                self._inbox.append((self._listening.heard.arrived, request))
+        if not self._listening.behind:
+            self._settle()
 
     def poll(self) -> float | None:
         """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
         self._settle()
+        if self._listening.behind:
+            return self._now()
         deadlines = (self._listening.deadline(), self._speaking.deadline())
         return min((due for due in deadlines if due is not None), default=None)
 
@@ -151,6 +165,15 @@ class Session:
         self._connection.extension("floor", state=state.value, audio_ms=position)
 
     def _settle(self) -> None:
+        """Hear what arrived, do what was asked in between, and what time brings."""
+        left = self._steps
+        while not self._closed:
+            while self._inbox and self._inbox[0][0] <= self._listening.heard.position:
+                self._on_request(self._inbox.popleft()[1])
+            if not self._listening.behind or left == 0:
+                break
+            self._listening.step()
+            left = None if left is None else left - 1
         now = self._now()
         self._listening.settle(now)
         self._speaking.settle(now)
@@ -159,8 +182,6 @@ class Session:
 
     def _on_request(self, request: Request) -> None:
         match request:
-            case AudioAppended():
-                self._listening.hear(request.wave, self._now())
             case ResponseAsked():
                 self._speaking.create(request)
             case CancelAsked():
@@ -184,8 +205,15 @@ class Session:
 
     def _configure(self) -> None:
         settings = self._connection.settings
-        initiative = self._policy().creates
-        self._link.send(Configure(settings.instructions, settings.voice, settings.speed, initiative))
+        self._link.send(
+            Configure(
+                settings.instructions,
+                settings.voice,
+                settings.speed,
+                strictness=settings.strictness or self._options.strictness,
+                initiative=self._policy().creates,
+            )
+        )
 
     def _on_event(self, event: Event) -> None:
         if self._closed:
@@ -202,7 +230,8 @@ class Session:
                 self._listening.lose(turn, event.message)
             case Answers() | Delta() | Call() | End() | Failed():
                 self._speaking.take(event)
-        self._settle()
+        if not self._listening.behind:
+            self._settle()
         self._wake()
 
     def _lose(self, message: str) -> None:

@@ -15,6 +15,9 @@ KEPT = samples(60.0)
 WORDLESS = 0.7
 """Seconds of voice over a reply that take the floor although no words are to be had (design: another language)."""
 
+INSISTING = samples(0.12)
+"""Words must want the floor for so long; a recogniser's first guess at "right" may be "what"."""
+
 VERDICT = 0.6
 """Seconds the ear has, after the overlap fell silent, to find words in it."""
 
@@ -37,11 +40,13 @@ class PersonTurn:
     """Its item in the conversation, once announced."""
     text: str = ""
     complete: bool | None = None
-    backchannel: bool = False
+    backchannel: bool | None = False
     accounted: int = 0
     """Up to where ``text`` accounts for the sound."""
     failure: str = ""
     """Why the ear lost it, if it did."""
+    _insisting_since: int | None = None
+    """Up to where words accounted for the sound when they began to want the floor."""
     _sound: deque[bytes] = field(default_factory=deque)
     _kept: int = 0
 
@@ -63,14 +68,23 @@ class PersonTurn:
         self.complete = hypothesis.complete
         self.backchannel = hypothesis.backchannel
         self.accounted = max(self.accounted, hypothesis.until)
+        if self.text and self.backchannel is False:
+            self._insisting_since = self.accounted if self._insisting_since is None else self._insisting_since
+        else:
+            self._insisting_since = None
 
     @property
     def judged(self) -> bool | None:
         """Whether the words make a complete utterance; ``None`` while the ear is behind the voice."""
         return self.complete if self.accounted >= self.last_voice else None
 
-    def wants_floor(self) -> bool:
-        """Whether this overlap is an interruption: it has words that are more than "mm-hm", or goes on and on."""
-        if self.text:
-            return not self.backchannel
+    def wants_floor(self, *, over: bool) -> bool:
+        """Whether this overlap is an interruption: it has words that want the floor, or goes on and on without.
+
+        Words are believed once they have wanted it for :data:`INSISTING`, or account for all of it when it is ``over``.
+        """
+        if self.text and self.backchannel is not None:
+            if self._insisting_since is None:
+                return False
+            return self.accounted - self._insisting_since >= INSISTING or (over and self.accounted >= self.last_voice)
         return seconds(self.last_voice - self.onset) >= WORDLESS

@@ -32,6 +32,16 @@ def _complete(judgement: Judgement, words: Words) -> bool | None:
     return None if unsure and judgement.complete is False else judgement.complete
 
 
+CLEAR = 0.6
+"""From this confidence two words that make no sense are words all the same, and no hum misheard."""
+
+
+def _backchannel(judgement: Judgement, words: Words) -> bool | None:
+    """The brain's judgement, and where it has none the ear's."""
+    clear = words.confidence is not None and words.confidence >= CLEAR and len(words.text.split()) > 1
+    return False if judgement.backchannel is None and clear else judgement.backchannel
+
+
 class TurnHeard:
     """A turn from its first sound until nobody can ask for an answer to it any more."""
 
@@ -123,7 +133,7 @@ class TurnHeard:
                 until=self._start + words.until,
                 final=words.final,
                 complete=_complete(judgement, words),
-                backchannel=judgement.backchannel,
+                backchannel=_backchannel(judgement, words),
             )
         )
 

@@ -77,7 +77,7 @@ class PocketLink:
             return
         match command:
             case Configure():
-                self._mind.configure(command.instructions)
+                self._mind.configure(command.instructions, command.strictness)
                 self._wishes.be_courteous()
                 self._wishes.look()
             case Hear():

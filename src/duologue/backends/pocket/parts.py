@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from duologue.audio import Wave
-from duologue.backends.contract import Ask, HistoryItem
+from duologue.backends.contract import Ask, HistoryItem, Strictness
 from duologue.backends.pocket.brain import Judgement, Plan, Utterance, Want
 
 # -- the ear ------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class Dictation(Protocol):
 class Mind(Protocol):
     """One session's brain. It does no I/O in planning; a plan changes nothing until it is committed."""
 
-    def configure(self, instructions: str) -> None:
+    def configure(self, instructions: str, strictness: Strictness) -> None:
         """What the client wants it to be."""
 
     def judge(self, text: str) -> Judgement:

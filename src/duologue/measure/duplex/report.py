@@ -27,7 +27,7 @@ def page(run: Duplex) -> str:
 
 
 def _row(row: Row) -> str:
-    bar = f"≥ {BARS[row.kind].least:.0%}" if row.kind in BARS else ""
+    bar = f"≥ {BARS[row.kind].least:.0%} (goal {BARS[row.kind].goal:.0%})" if row.kind in BARS else ""
     rate = ""
     if row.answers_in_ten_minutes is not None:
         bar = "" if row.holds is None else f"≤ {MOST_ANSWERS:g} in 10 min"

@@ -9,11 +9,12 @@ from typing import Any
 
 from duologue.audio import seconds
 from duologue.audio.level import levels
-from duologue.measure.duplex.scenes import KINDS, Kind, Part, Scene, scenes
+from duologue.measure.duplex.scenes import KINDS, STRETCHED, Kind, Scene
 from duologue.measure.duplex.stage import Performance, perform
 from duologue.measure.duplex.verdict import Verdict, judge
 from duologue.measure.figures import Spread
 from duologue.measure.lines import dial
+from duologue.measure.phrases import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Row:
     latency: Spread | None
     silent: Spread | None
     holds: bool | None
-    """Whether the bar is reached; ``None`` where there is none."""
+    """Whether the bar is reached; ``None`` where there is none, or too few scenes to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +94,19 @@ class Duplex:
 
 async def duplex(
     url: str,
+    scenes: Sequence[Scene],
     *,
-    kinds: Sequence[Kind] = KINDS,
     part: Part = "report",
-    many: int = 24,
-    minutes: float = 10.0,
     at_once: int = 4,
-    seed: int = 0,
     model: str | None = None,
     token: str | None = None,
     told: Callable[[Played], None] = lambda played: None,
 ) -> Duplex:
-    """Plays the scenes (:func:`~duologue.measure.duplex.scenes.scenes`), ``at_once`` of them at a time.
+    """Plays ``scenes`` (:func:`~duologue.measure.duplex.scenes.scenes`), which are of ``part``, ``at_once`` at a time.
 
-    Raises :class:`~duologue.measure.lines.LineError` where the server fails,
-    :class:`~duologue.measure.voices.VoiceError` where a voice is missing.
+    Raises :class:`~duologue.measure.lines.LineError` where the server fails.
     """
-    waiting = list(scenes(kinds, part=part, many=many, minutes=minutes, seed=seed))
+    waiting = list(scenes)
     done: list[tuple[Scene, Played]] = []
     name = ""
 
@@ -128,7 +125,7 @@ async def duplex(
             group.create_task(guest())
     order = {kind: place for place, kind in enumerate(KINDS)}
     played = sorted((kept for _, kept in done), key=lambda kept: (order[kept.kind], kept.number))
-    rows = tuple(_row(kind, [kept for kept in played if kept.kind == kind]) for kind in KINDS if kind in kinds)
+    rows = tuple(_row(kind, of_kind) for kind in KINDS if (of_kind := [kept for kept in played if kept.kind == kind]))
     return Duplex(name, part, rows, tuple(played))
 
 
@@ -155,16 +152,23 @@ def _kept(played: Performance, verdict: Verdict) -> Played:
     )
 
 
+def many_enough(scenes: int, least: float) -> bool:
+    """Whether so many scenes can tell: one that goes wrong must not decide about the bar."""
+    return round(scenes * (1 - least), 6) >= 1
+
+
 def _row(kind: Kind, played: Sequence[Played]) -> Row:
     right = sum(scene.right for scene in played)
     rate = None
     holds: bool | None = None
-    if kind in ("others", "background", "noise"):
+    if kind in BARS:
+        if many_enough(len(played), BARS[kind].least):
+            holds = right / len(played) >= BARS[kind].least
+    else:
         total = sum(scene.seconds for scene in played)
-        rate = 600 * sum(scene.answers for scene in played) / total if total else 0.0
-        holds = None if kind == "others" else rate <= MOST_ANSWERS
-    elif played:
-        holds = right / len(played) >= BARS[kind].least
+        rate = 600 * sum(scene.answers for scene in played) / total
+        if kind in STRETCHED and total >= 600:
+            holds = rate <= MOST_ANSWERS
     return Row(
         kind=kind,
         scenes=len(played),

@@ -9,23 +9,18 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal
 
 import numpy as np
 
 from duologue.audio import RATE, Wave, samples
 from duologue.audio.level import loudness
-from duologue.measure.understanding import other_talk
-from duologue.measure.voices import noise, speak
+from duologue.measure.phrases import Part, marked, other_talk
+from duologue.measure.voices import VOICES, noise, quiet_room, speak
 
 Kind = Literal["pause", "turn", "interruption", "stop", "backchannel", "others", "background", "noise"]
 
 KINDS: tuple[Kind, ...] = ("pause", "turn", "interruption", "stop", "backchannel", "others", "background", "noise")
-
-Part = Literal["tune", "report"]
-
-VOICES = ("slt", "rms", "awb", "kal16")
 
 PAUSES = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5)
 """Seconds of a pause in the middle of a sentence."""
@@ -33,13 +28,15 @@ PAUSES = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5)
 BACKGROUND = -15.0
 """dB of the far voice, relative to one that speaks to the model."""
 
+STRETCHED: tuple[Kind, ...] = ("background", "noise")
+"""What goes on for minutes, in scenes of :data:`STRETCH`."""
+
 STRETCH = 60.0
-"""Seconds of a scene of background or noise."""
+"""Seconds of such a scene."""
 
 LEAD_IN = 0.6
 """Seconds before the first word."""
 
-_ROOM = -65.0
 _DISTANT = 0.45
 """Seconds in which the far voice's reverberation falls by 60 dB."""
 
@@ -71,34 +68,32 @@ class Scene:
 
 
 def scenes(
-    kinds: Sequence[Kind], *, part: Part = "report", many: int = 24, minutes: float = 10.0, seed: int = 0
-) -> Iterator[Scene]:
+    kinds: Sequence[Kind] = KINDS, *, part: Part = "report", many: int = 50, minutes: float = 10.0, seed: int = 0
+) -> list[Scene]:
     """``many`` scenes of each kind, of background and noise so many minutes each. The same seed gives the same ones.
 
     Raises :class:`~duologue.measure.voices.VoiceError` where a voice is missing.
     """
-    for kind in kinds:
-        chance = random.Random(f"{seed} {kind}")
-        if kind in ("background", "noise"):
-            for number in range(max(1, round(60 * minutes / STRETCH))):
-                yield (_background if kind == "background" else _noise)(number, part, chance)
-            continue
-        phrases = _phrases(part, kind)
-        for number in range(many):
-            voice = VOICES[(number + number // len(VOICES)) % len(VOICES)]
-            yield _spoken(kind, number, voice, phrases[number % len(phrases)], chance)
+    return [scene for kind in kinds for scene in _of_kind(kind, part, many, minutes, random.Random(f"{seed} {kind}"))]
+
+
+def _of_kind(kind: Kind, part: Part, many: int, minutes: float, chance: random.Random) -> Iterator[Scene]:
+    if kind in STRETCHED:
+        for number in range(max(1, round(60 * minutes / STRETCH))):
+            yield (_background if kind == "background" else _noise)(number, part, chance)
+        return
+    phrases = _phrases(part, kind)
+    for number in range(many):
+        voice = VOICES[(number + number // len(VOICES)) % len(VOICES)]
+        yield _spoken(kind, number, voice, phrases[number % len(phrases)], chance)
 
 
 def _phrases(part: Part, kind: Kind) -> list[str]:
-    if kind == "others":
-        return other_talk(part)
-    lines = resources.files("duologue.measure.duplex").joinpath("phrases.txt").read_text(encoding="utf-8").splitlines()
-    marked = [[field.strip() for field in line.split("|")] for line in lines if line and not line.startswith("#")]
-    return [text for mark, of, text in marked if (mark, of) == (part, kind)]
+    return other_talk(part) if kind == "others" else marked("duologue.measure.duplex", "phrases.txt", part, kind)
 
 
 def _spoken(kind: Kind, number: int, voice: str, text: str, chance: random.Random) -> Scene:
-    room = noise(5 * RATE, _ROOM, seed=number)
+    room = quiet_room(number)
     story = kind in ("interruption", "stop", "backchannel")
     at = chance.uniform(1.5, 4.0) if story else LEAD_IN + chance.uniform(0, 0.3)
     cues = []
@@ -119,7 +114,7 @@ def _background(number: int, part: Part, chance: random.Random) -> Scene:
         spoken = speak(text, voice)
         cues.append(Cue(at, far(spoken.wave[spoken.start : spoken.end], seed=number), text))
         at += (spoken.end - spoken.start) / RATE + chance.uniform(0.3, 2.5)
-    return Scene("background", number, voice, "far talk", tuple(cues), False, 3.0, noise(5 * RATE, _ROOM, seed=number))
+    return Scene("background", number, voice, "far talk", tuple(cues), False, 3.0, quiet_room(number))
 
 
 def _noise(number: int, part: Part, chance: random.Random) -> Scene:

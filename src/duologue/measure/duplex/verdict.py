@@ -3,11 +3,11 @@
 Only what was heard counts, sample by sample, and which reply a sample belonged to; never what the server says of its
 own turns. *Audible* is as everywhere (:mod:`duologue.audio.level`).
 
-    pause          wrong if a reply is audible before the sentence went on
+    pause          wrong if a reply is audible before the sentence has ended
     turn           right if a reply is audible within 3 s of the last word, and none before it
     interruption   right if the story is silent within 1 s and a new reply is heard after it
     stop           right if the story is silent within 1 s and stays so
-    backchannel    right if the story is heard again within 2 s of it, and no new reply is
+    backchannel    right if the story is heard again within 2 s of it and is still told 2 s after, and no new reply is
     others, background, noise   wrong for every reply that is heard
 """
 
@@ -65,10 +65,10 @@ def judge(played: Performance) -> Verdict:
 def _pause(played: Performance) -> Verdict:
     (_, begins), (goes_on, ends) = played.cues[0], played.cues[-1]
     at = first_audible(played.said)
-    if at is not None and at < goes_on:
-        return Verdict(False, f"took the turn {seconds(at - begins):.2f} s into the pause", answers=1)
-    after = first_audible(played.said, ends)
-    return Verdict(True, "", None if after is None else seconds(after - ends))
+    if at is not None and at < ends:
+        where = "into the pause" if at < goes_on else "after the pause had begun, over the rest of the sentence"
+        return Verdict(False, f"took the turn {seconds(at - begins):.2f} s {where}", answers=1)
+    return Verdict(True, "", None if at is None else seconds(at - ends))
 
 
 def _turn(played: Performance) -> Verdict:
@@ -106,6 +106,8 @@ def _backchannel(played: Performance) -> Verdict:
     again = first_audible(story, end + samples(_HANGING))
     if again is None:
         return Verdict(False, "stopped the story")
+    if first_audible(story, end + samples(RESUMED)) is None:
+        return Verdict(False, "let the story end soon after")
     gap = seconds(again - end)
     return Verdict(gap <= RESUMED, "" if gap <= RESUMED else f"held the story up for {gap:.2f} s")
 

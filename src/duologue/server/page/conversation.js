@@ -70,6 +70,7 @@ export class Conversation {
     if (name === "turns" || name === "silence") {
       this.#update({ input: { turn_detection: turnDetection(this.chosen) } });
     }
+    if (name === "strictness") this.#update({}, { duologue: { strictness: this.chosen.strictness || null } });
     if (name === "voice" && !this.#spoken) this.#update({ output: { voice: this.chosen.voice || null } });
   }
 
@@ -128,7 +129,8 @@ export class Conversation {
     this.#sent = { ms: 0, until: null };
     const input = { transcription: { model: "pocket" }, turn_detection: turnDetection(this.chosen) };
     const output = this.chosen.voice ? { voice: this.chosen.voice } : {};
-    this.#update({ input, output }, { duologue: { events: EXTENSIONS } });
+    const strictness = this.chosen.strictness || null;
+    this.#update({ input, output }, { duologue: { events: EXTENSIONS, strictness } });
     // After a lost line this is another session: tell it what was said in the old one.
     for (const { id, side, text, picture } of this.transcript.history()) {
       this.line.send({ type: "conversation.item.create", item: { id, ...message(side, text, picture) } });

@@ -1,9 +1,9 @@
-// What a person chose once: language, microphone, voice, and when a turn of theirs is over. Kept in this browser.
+// What a person chose once: language, microphone, voice, when a turn of theirs is over, and when it is meant. Kept in this browser.
 
 import { label, textOf } from "./texts.js";
 
 const PLACE = "duologue.settings"; // in local storage; absent until something is chosen
-const FIRST = { language: "", microphone: "", voice: "", turns: "auto", silence: 500 };
+const FIRST = { language: "", microphone: "", voice: "", turns: "auto", silence: 500, strictness: "" };
 
 const at = (id) => document.getElementById(id);
 
@@ -32,7 +32,7 @@ export class SettingsDialog {
     this.onChange = onChange;
     this.voices = voices;
     at("settings-open").addEventListener("click", () => this.open());
-    for (const name of ["microphone", "voice", "turns", "silence"]) {
+    for (const name of ["microphone", "voice", "turns", "silence", "strictness"]) {
       at(name).addEventListener("change", () => {
         choose(name, name === "silence" ? at(name).valueAsNumber : at(name).value);
         this.#showSilence();
@@ -46,6 +46,7 @@ export class SettingsDialog {
   async open() {
     at("turns").value = chosen.turns;
     at("silence").value = chosen.silence;
+    at("strictness").value = chosen.strictness;
     this.#showSilence();
     offer(at("voice"), "default voice", [], chosen.voice);
     offer(at("microphone"), "default microphone", [], chosen.microphone);

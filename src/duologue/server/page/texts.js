@@ -75,6 +75,11 @@ const TEXTS = {
   high: ["Quick: it answers soon", "敏捷：尽快回答"],
   silence: ["After a fixed silence", "静默固定时间之后"],
   "silence length": ["Silence", "静默时长"],
+  strictness: ["When does it take itself to be meant?", "什么时候算是在对它说话？"],
+  "strictness default": ["The server's choice", "由服务器决定"],
+  loose: ["Whatever it makes sense of", "只要能听懂"],
+  normal: ["When it is likely", "很可能是在对它说时"],
+  strict: ["When called by name, or in the middle of a talk", "叫它的名字，或正在交谈时"],
   seconds: ["{0} s", "{0} 秒"],
   close: ["Close", "关闭"],
   // pictures

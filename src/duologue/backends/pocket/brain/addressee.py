@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from duologue.backends.contract import Strictness
 from duologue.backends.pocket.brain.persona import DEFAULT_NAME
 from duologue.backends.pocket.brain.words import plain, word_set
 
-CONVERSATION: Final = 8.0
-"""Seconds after an exchange during which what is heard is taken to be part of the conversation."""
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What words must be to be answered unasked."""
+
+    conversation: float
+    """Seconds after an exchange during which what is heard is taken to be part of the conversation."""
+    fit: float
+    """How well words out of the blue must fit a skill (0 to 1)."""
+    sure: float
+    """How sure the ear must be of words out of the blue that are a skill's own to the letter."""
+    sure_of_like: float
+    """And of words that only fit."""
+    sure_within: float
+    """How sure it must be, within a conversation, of words that fit nothing, before it says that it does not
+    understand."""
+
+
+BOUNDS: Final[Mapping[Strictness, Bounds]] = {
+    "loose": Bounds(conversation=20.0, fit=0.7, sure=0.1, sure_of_like=0.2, sure_within=0.0),
+    "normal": Bounds(conversation=8.0, fit=0.78, sure=0.35, sure_of_like=0.6, sure_within=0.1),
+    "strict": Bounds(conversation=5.0, fit=1.1, sure=0.35, sure_of_like=0.6, sure_within=0.35),
+}
+"""Strict: nothing fits well enough out of the blue, it wants to be called by its name. Of spoken requests the ear is
+less sure than 0.1, 0.35 about in 1 and 8 of a hundred, of other people's talk in 70 and 92 (docs/embedded.md)."""
 
 _CALLS: Final = frozenset({"hey", "hello", "okay", "dear", "oh", "um", "so", "yes", "no", "good", "morning", "evening"})
 _OTHERS: Final = word_set(

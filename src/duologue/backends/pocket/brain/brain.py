@@ -14,9 +14,9 @@ from datetime import datetime
 from random import Random
 from typing import Final
 
-from duologue.backends.contract import Ask, CallResult, HistoryItem, Message
+from duologue.backends.contract import Ask, CallResult, HistoryItem, Message, Strictness
 from duologue.backends.pocket.brain import judgement, persona, tools
-from duologue.backends.pocket.brain.addressee import CONVERSATION, for_someone_else, named, only_named
+from duologue.backends.pocket.brain.addressee import BOUNDS, Bounds, for_someone_else, named, only_named
 from duologue.backends.pocket.brain.judgement import Judgement
 from duologue.backends.pocket.brain.persona import Persona
 from duologue.backends.pocket.brain.pictures import Sight, see
@@ -67,12 +67,18 @@ _NOTHING: Final = Clauses(lambda: iter(()))
 _SILENCE: Final = Plan(_NOTHING, "silence", silent=True)
 _GREETING: Final = "greeting"
 _CLEARLY: Final = 0.78
-"""How well words out of the blue must fit a skill; in a conversation less will do."""
+"""How well words said with a picture must fit a skill to ask for more than what it is."""
 _SURE_OF_PENDING: Final = 0.85
+_LOST: Final = "not_understood"
+_NO_IDEA: Final = 0.1
+"""A confidence below which not even a name in the words means that it was called."""
+_TO_THE_LETTER: Final = 0.99
+_SURE: Final = 0.6
+"""A confidence from which the second ear, which knows no commands, is not believed against the first."""
+_OVER: Final = 0.5
+"""Seconds after an exchange within which words were said over it, or at once: whoever cuts in is talking to us."""
 _VAGUE: Final = frozenset({"project", "beyond"})
 """Skills that words said with a picture ("what is this") do not mean."""
-_DOUBTFUL: Final = 0.35
-"""A confidence below which words out of the blue are taken for noise."""
 
 
 class Brain:
@@ -83,12 +89,14 @@ class Brain:
         self._seed = seed
         self._state = State()
         self._instructions = ""
+        self._bounds = BOUNDS["normal"]
         self._configured = now()
         self._looked: tuple[bytes, Sight | None] | None = None
         index()  # built once per process, before anybody waits for it
 
-    def configure(self, instructions: str) -> None:
-        """The session's instructions, also when they change."""
+    def configure(self, instructions: str, strictness: Strictness = "normal") -> None:
+        """The session's instructions, and how sure it must be that it is meant; also when they change."""
+        self._bounds = BOUNDS[strictness]
         if persona.read(instructions).greeting != persona.read(self._instructions).greeting:
             self._configured = self._now()
         self._instructions = instructions
@@ -102,7 +110,7 @@ class Brain:
             answer = _fill(pending, text)
             free = {kind for _, kind in pending.wanted if KINDS[kind].free}
             if answer is not None and not free:
-                return Judgement(True, verdict.backchannel)
+                return Judgement(True, backchannel=False)
         return verdict
 
     # -- planning ---------------------------------------------------------------------------------------
@@ -157,9 +165,12 @@ class Brain:
         self, utterance: Utterance, parse: Parse | None, scene: Scene, since: float | None, obliged: bool
     ) -> Plan:
         text = utterance.text
-        called = named(text, scene.persona.name)
-        talking = obliged or called or (since is not None and since <= CONVERSATION)
-        if not talking and (parse is None or parse.score < _CLEARLY or _doubtful(utterance, parse)):
+        called = named(text, scene.persona.name) and not _below(utterance, _NO_IDEA)
+        bounds, state = self._bounds, scene.state
+        cut_in = since is not None and since <= _OVER and not _below(utterance, bounds.sure)
+        conversing = since is not None and since <= bounds.conversation and not state.lost
+        talking = obliged or called or cut_in or conversing
+        if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
             return _SILENCE
         if only_named(text, scene.persona.name):
             return _told("called", say(scene.one_of("Yes?", "Yes, I'm listening.", "I'm here.")))
@@ -170,11 +181,12 @@ class Brain:
             return _told(parse.skill, self._shortened(parse, BY_NAME[parse.skill].answer(scene, parse.slots), scene))
         if not talking or (for_someone_else(text) and not (obliged or called)):
             return _SILENCE
-        if judgement.judge(text).backchannel and not obliged:
+        idle = judgement.judge(text).backchannel or (not cut_in and _below(utterance, bounds.sure_within))
+        if idle and not (obliged or called):
             return _SILENCE
         if (note := note_about(scene, text)) is not None:
             return _told("recall", note)
-        return _told("not_understood", _not_understood(scene))
+        return _told(_LOST, _not_understood(scene))
 
     def _shortened(self, parse: Parse, reply: Reply, scene: Scene) -> Reply:
         """Where the instructions ask for brevity, what it says about itself ends with the first sentence."""
@@ -236,6 +248,7 @@ class Brain:
         if plan.silent:
             return
         state = replace(self._state, exchanges=self._state.exchanges + 1, pending=None, greeted=True)
+        state = replace(state, lost=plan.skill == _LOST)
         if plan.call is None:
             state = replace(state, last=plan.clauses, last_heard=None)
         if plan.resumable:
@@ -346,11 +359,15 @@ def _is_free(pending: Pending) -> bool:
     return any(KINDS[kind].free for _, kind in pending.wanted)
 
 
-def _doubtful(utterance: Utterance, parse: Parse) -> bool:
+def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
-    if utterance.confidence is not None and utterance.confidence < _DOUBTFUL:
-        return True
-    return at_odds(utterance.text, parse, utterance.open_text)
+    sure = utterance.confidence is not None and utterance.confidence >= _SURE
+    wanted = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
+    return _below(utterance, wanted) or (not sure and at_odds(utterance.text, parse, utterance.open_text))
+
+
+def _below(utterance: Utterance, sure: float) -> bool:
+    return utterance.confidence is not None and utterance.confidence < sure
 
 
 def _not_understood(scene: Scene) -> Reply:

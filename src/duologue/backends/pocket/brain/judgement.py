@@ -19,8 +19,13 @@ _LISTENING: Final = word_set(
     "mm uh huh oh ah aha yes okay right sure wow really nice cool great good interesting indeed exactly true ha fine"
 )
 _LISTENING_PHRASES: Final = frozenset(
-    ("i see", "all right", "oh i see", "of course", "i know", "got it", "is that so", "oh my", "that is right")
-)
+    ("i see", "all right", "oh i see", "of course", "i know", "got it", "is that so", "oh my", "that is right", "go on",
+     "go ahead", "keep going", "carry on", "continue", "do go on", "please go on", "you do not say")
+)  # fmt: skip
+_BREAKING: Final = word_set("stop no wait what sorry hold hang excuse actually enough quiet pocket duologue hey but")
+"""Words with which people cut in, one of which is enough."""
+_FEW: Final = 2
+"""So few words, if they make no sense, may be a hum or a cough misheard."""
 HESITATING: Final = frozenset({"um", "uh", "er", "ah"})
 """Sounds of somebody who looks for words."""
 HANGING: Final = word_set(
@@ -38,10 +43,19 @@ _LONG: Final = 16
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """``complete``: True for a finished utterance, False for a clearly unfinished one, None where the words do not
-    tell. ``backchannel``: nothing but "mm-hm", "yeah", "I see"."""
+    tell. ``backchannel``: True for nothing but "mm-hm", "yeah", "I see", False for words that want the floor, None
+    where they do not tell."""
 
     complete: bool | None
-    backchannel: bool
+    backchannel: bool | None
+
+
+def backchannel(words: Words, complete: bool | None) -> bool | None:
+    """See :class:`Judgement`."""
+    if only_listening(words):
+        return True
+    wants = complete is True or len(words) > _FEW or any(word in _BREAKING for word in words)
+    return False if wants else None
 
 
 def only_listening(words: Words) -> bool:
@@ -55,7 +69,8 @@ def judge(text: str) -> Judgement:
     words = plain(text)
     if not words:
         return Judgement(None, False)
-    return Judgement(_complete(text, words), only_listening(words))
+    complete = _complete(text, words)
+    return Judgement(complete, backchannel(words, complete))
 
 
 def _complete(text: str, words: Words) -> bool | None:

@@ -18,8 +18,12 @@ from duologue.backends.pocket.brain.skills import SKILLS, Skill
 from duologue.backends.pocket.brain.slots import KINDS, Value
 from duologue.backends.pocket.brain.words import word_set
 
-PRONUNCIATIONS: Final = {"duologue": "D UW AH L AO G"}
-"""Words that the phrasings use and the CMU dictionary lacks."""
+PRONUNCIATIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "duologue": ("D UW AH L AO G",),
+    "mhm": ("M HH M", "M HH AH M", "M AH M"),
+    "hmm": ("HH AH M", "HH M M"),
+}
+"""How words of the phrasings sound that the CMU dictionary lacks, or knows in one way only."""
 
 FILLERS: Final = ("um", "uh", "er", "so", "well", "hey", "okay")
 """What people say before they know what to say."""

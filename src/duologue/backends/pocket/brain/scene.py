@@ -123,6 +123,8 @@ class State:
     exchanges: int = 0
     tokens: int = 0
     greeted: bool = False
+    lost: bool = False
+    """Whether the last thing said was that it did not understand. Who speaks next may be speaking to somebody else."""
 
 
 Effect: TypeAlias = Callable[[State], State]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from duologue.backends.pocket.brain.judgement import HANGING, HESITATING, Judgement, only_listening
+from duologue.backends.pocket.brain.judgement import HANGING, HESITATING, Judgement, backchannel
 from duologue.backends.pocket.brain.words import Words, plain, word_set
 
 _HANGING: Final = HANGING | word_set(
@@ -56,7 +56,8 @@ def judge(text: str) -> Judgement:
     words = plain(text)
     if not words:
         return Judgement(None, False)
-    return Judgement(_complete(words), only_listening(words))
+    complete = _complete(words)
+    return Judgement(complete, backchannel(words, complete))
 
 
 def is_stop(text: str) -> bool:

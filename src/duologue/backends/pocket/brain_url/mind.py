@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import structlog
 
-from duologue.backends.contract import Ask, HistoryItem, Message
+from duologue.backends.contract import Ask, HistoryItem, Message, Strictness
 from duologue.backends.pocket.brain import Judgement, Plan, Utterance, Want
 from duologue.backends.pocket.brain import tools as templates
-from duologue.backends.pocket.brain.addressee import for_someone_else, named
+from duologue.backends.pocket.brain.addressee import BOUNDS, for_someone_else, named
 from duologue.backends.pocket.brain.persona import read
 from duologue.backends.pocket.brain.scene import Clauses
 from duologue.backends.pocket.brain_url import english, messages
@@ -68,12 +68,13 @@ class RemoteMind:
         self._now = now
         self._speculate = speculate
         self._instructions = ""
+        self._strictness: Strictness = "normal"
         self._configured = now()
         self._spoken = False
         """Whether it has said anything yet."""
 
-    def configure(self, instructions: str) -> None:
-        self._instructions = instructions
+    def configure(self, instructions: str, strictness: Strictness) -> None:
+        self._instructions, self._strictness = instructions, strictness
         self._configured = self._now()
 
     def judge(self, text: str) -> Judgement:
@@ -91,7 +92,7 @@ class RemoteMind:
         since_exchange: float | None,
         obliged: bool,
     ) -> Plan | Dictated:
-        if utterance is not None and not obliged and not self._is_for_me(utterance.text, history):
+        if utterance is not None and not obliged and not self._is_for_me(utterance.text, history, since_exchange):
             return _SILENCE
         words = utterance.text if utterance is not None and utterance.text.strip() else None
         return self._ask(ask, history, words=words)
@@ -114,15 +115,22 @@ class RemoteMind:
             return ()
         return (Want(_GREETING, _GREETING, self._configured),)
 
-    def _is_for_me(self, text: str, history: Sequence[HistoryItem]) -> bool:
-        """Whether words are to be answered. Nodding is not, unless something was asked, nor is "stop"."""
+    def _is_for_me(self, text: str, history: Sequence[HistoryItem], since_exchange: float | None) -> bool:
+        """Whether words are to be answered. Nodding is not, unless something was asked, nor is "stop".
+
+        Any words may be meant for it: loose, it answers them all; strict, out of the blue only those that call it.
+        """
         if not text.strip() or english.is_stop(text):
             return False
-        if for_someone_else(text) and not named(text, read(self._instructions).name):
+        called = named(text, read(self._instructions).name)
+        if called or self._strictness == "loose":
+            return True
+        talking = since_exchange is not None and since_exchange <= BOUNDS[self._strictness].conversation
+        if for_someone_else(text) or (self._strictness == "strict" and not talking):
             return False
         last = history[-1] if history else None
         asked = isinstance(last, Message) and last.role == "assistant" and last.text.rstrip().endswith("?")
-        return asked or not english.judge(text).backchannel
+        return asked or english.judge(text).backchannel is not True
 
     def _ask(
         self, ask: Ask, history: Sequence[HistoryItem], *, words: str | None = None, direction: str = ""

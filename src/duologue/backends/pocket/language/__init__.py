@@ -1,7 +1,8 @@
 """The words that pocket listens for: trigrams of its own phrasings, and how their words sound.
 
 Trigrams and dictionary are made by ``python -m duologue.backends.pocket.language`` from the brain's phrasings
-(:mod:`.build`); a test keeps them in step. ``calibration.json`` is provisional: set by hand, not fitted yet.
+(:mod:`.build`); a test keeps them in step. ``calibration.json`` is fitted by
+``python -m duologue.measure.calibration``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CALIBRATION = HERE / "calibration.json"
 FREE_WORDS = r"\b(remember|reminder|remind|repeat|called|name is|my favou?rite|i live|call me|spell)\b"
 """After these, words come that no vocabulary foresees: the open ear listens too."""
 
-DOUBT = 0.15
+DOUBT = 0.2
 """Below this confidence too, but not lightly: it takes a quarter of a core, and the answer waits for it."""
 
 

@@ -58,8 +58,8 @@ def pronunciations() -> Mapping[str, list[str]]:
     for line in (_MODEL / "cmudict-en-us.dict").read_text().splitlines():
         word, _, sound = line.partition(" ")
         sounds[re.sub(r"\(\d+\)$", "", word)].append(sound)
-    for word, sound in PRONUNCIATIONS.items():
-        sounds[word].append(sound)
+    for word, ours in PRONUNCIATIONS.items():
+        sounds[word] += ours
     return sounds
 
 

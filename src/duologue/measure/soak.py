@@ -1,0 +1,169 @@
+"""A long evening: guests who converse, beside them guests who misbehave, and what the server keeps of it all.
+
+A server of its own is started. For the first third of the time the well-behaved are alone, then the others come: each
+of these connects, does one thing that no client should, and is replaced by the next. Memory and descriptors of the
+server's whole process tree are read every few seconds; flat is a slope that a week would not notice. What the
+well-behaved must not notice is the others: their answers come as soon, and all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from duologue.measure.caller import Caller
+from duologue.measure.exchange import exchange
+from duologue.measure.figures import Spread
+from duologue.measure.latency import QUESTIONS
+from duologue.measure.lines import dial
+from duologue.measure.serving import own_server
+from duologue.measure.tree import Tree
+from duologue.measure.trouble import MISBEHAVIOURS, make_trouble
+from duologue.measure.voices import VOICES, quiet_room, speak
+
+EVERY = 5.0
+"""Seconds between two looks at the server."""
+
+ALONE = 1 / 3
+"""Part of the time in which nobody misbehaves."""
+
+SETTLED = 0.2
+"""Part of the time before which memory is not looked at: everything that is loaded once has been."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The server at one moment."""
+
+    at: float
+    """Seconds since the guests came in."""
+    megabytes: float
+    descriptors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """A run."""
+
+    model: str
+    minutes: float
+    sessions: int
+    asked: int
+    unanswered: int
+    alone: Spread | None
+    """First-response latency of the well-behaved while nobody misbehaves."""
+    beside: Spread | None
+    """The same beside those who do."""
+    misbehaved: dict[str, int]
+    """How often each thing was done."""
+    megabytes_an_hour: float
+    """Slope of the memory, by least squares."""
+    descriptors: tuple[int, int]
+    """Before the guests came, and after all had gone."""
+    looks: tuple[Look, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def soak(
+    *,
+    model: str = "pocket",
+    minutes: float = 30.0,
+    sessions: int = 4,
+    troublemakers: int = 4,
+    seed: int = 0,
+    told: Callable[[float], None] = lambda seconds: None,
+) -> Soak:
+    """Measure. Raises :class:`~duologue.measure.lines.LineError` where the server fails a well-behaved guest,
+    :class:`~duologue.measure.voices.VoiceError` where flite is missing."""
+    for question in QUESTIONS:
+        speak(question, VOICES[0])
+    async with own_server(model=model, sessions=sessions + troublemakers) as server:
+        tree = Tree(server.pid)
+        before = tree.descriptors()
+        evening = _Evening(server.url, 60 * minutes, random.Random(seed))
+        async with asyncio.TaskGroup() as group:
+            for index in range(sessions):
+                group.create_task(evening.converse(index))
+            for _ in range(troublemakers):
+                group.create_task(evening.misbehave())
+            group.create_task(evening.watch(tree, told))
+        await asyncio.sleep(2.0)  # the last of them are being seen off
+        after = tree.descriptors()
+    alone = [latency for at, latency in evening.latencies if at < ALONE * evening.duration]
+    beside = [latency for at, latency in evening.latencies if at >= ALONE * evening.duration]
+    return Soak(
+        model=evening.model,
+        minutes=minutes,
+        sessions=sessions,
+        asked=evening.asked,
+        unanswered=evening.asked - len(evening.latencies),
+        alone=Spread.of(alone),
+        beside=Spread.of(beside),
+        misbehaved=evening.misbehaved,
+        megabytes_an_hour=round(slope(evening.looks, SETTLED * evening.duration), 2),
+        descriptors=(before, after),
+        looks=tuple(evening.looks),
+    )
+
+
+def slope(looks: list[Look], since: float) -> float:
+    """Megabytes an hour, of the looks from ``since`` on; 0 where there are fewer than two."""
+    counted = [look for look in looks if look.at >= since]
+    if len(counted) < 2:
+        return 0.0
+    return 3600 * float(np.polyfit([look.at for look in counted], [look.megabytes for look in counted], 1)[0])
+
+
+class _Evening:
+    def __init__(self, url: str, duration: float, chance: random.Random) -> None:
+        self.url, self.duration = url, duration
+        self.chance = chance
+        self.began = time.monotonic()
+        self.model = ""
+        self.asked = 0
+        self.latencies: list[tuple[float, float]] = []
+        """(when it was asked, seconds until the answer)."""
+        self.misbehaved = dict.fromkeys(MISBEHAVIOURS, 0)
+        self.looks: list[Look] = []
+
+    @property
+    def now(self) -> float:
+        return time.monotonic() - self.began
+
+    async def converse(self, index: int) -> None:
+        """Questions, one after the other; a new conversation after every tenth, as people come and go."""
+        number = index
+        while self.now < self.duration:
+            async with dial(self.url) as line:
+                caller = Caller(line, room=quiet_room(index))
+                await caller.join()
+                self.model = caller.model
+                for _ in range(10):
+                    if self.now >= self.duration:
+                        break
+                    spoken = speak(QUESTIONS[number % len(QUESTIONS)], VOICES[0])
+                    at, number = self.now, number + 1
+                    self.asked += 1
+                    came = await exchange(caller, spoken.wave, spoken.end)
+                    if came.latency is not None:
+                        self.latencies.append((at, came.latency))
+
+    async def misbehave(self) -> None:
+        """One thing after the other, once the others have been alone for long enough."""
+        await asyncio.sleep(ALONE * self.duration)
+        await make_trouble(self.url, self.chance, self.began + self.duration, self.misbehaved)
+
+    async def watch(self, tree: Tree, told: Callable[[float], None]) -> None:
+        """A look now and then."""
+        while self.now < self.duration:
+            await asyncio.sleep(min(EVERY, max(0.0, self.duration - self.now)))
+            self.looks.append(Look(round(self.now, 1), round(tree.memory(), 1), tree.descriptors()))
+            told(self.now)

@@ -1,0 +1,117 @@
+"""Clients that misbehave: each connects, does one thing that no client should, and is replaced by the next."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import websockets.asyncio.client as ws
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from duologue.audio import RATE
+from duologue.audio.formats import encode_pcm16
+from duologue.measure.voices import VOICES, speak
+
+
+async def make_trouble(url: str, chance: random.Random, until: float, done: dict[str, int]) -> None:
+    """One thing after the other until the monotonic clock says so; counted in ``done`` by name."""
+    address = url.replace("http", "ws", 1) + "/v1/realtime?model=duologue"
+    while time.monotonic() < until:
+        name = chance.choice(list(MISBEHAVIOURS))
+        try:
+            async with ws.connect(address, compression=None, max_size=None, proxy=None, close_timeout=0.5) as socket:
+                await MISBEHAVIOURS[name](socket, chance)
+        except (ConnectionClosed, InvalidHandshake, OSError):
+            pass  # it was shown the door, which is what it came for
+        done[name] = done.get(name, 0) + 1
+        await asyncio.sleep(0.2)
+
+
+Socket = ws.ClientConnection
+
+
+def _append(pcm: bytes) -> str:
+    return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode("ascii")})
+
+
+def _written(text: str) -> list[str]:
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": "user", "content": content}
+    return [json.dumps({"type": "conversation.item.create", "item": item}), json.dumps({"type": "response.create"})]
+
+
+async def _never_reads(socket: Socket, chance: random.Random) -> None:
+    """Asks for story after story and reads none of it."""
+    socket.transport.pause_reading()
+    for _ in range(20):
+        for message in _written("tell me a story"):
+            await socket.send(message)
+        await asyncio.sleep(0.25)
+
+
+async def _dies(socket: Socket, chance: random.Random) -> None:
+    """Gone in the middle of a reply, in the middle of a frame."""
+    for message in _written("tell me a story"):
+        await socket.send(message)
+    await asyncio.sleep(chance.uniform(0.1, 1.5))
+    socket.transport.write(b"\x81\xfe\x10\x00half")
+    socket.transport.abort()
+
+
+async def _babbles(socket: Socket, chance: random.Random) -> None:
+    """Frames that are no events."""
+    for _ in range(50):
+        await socket.send(
+            chance.choice(
+                [
+                    "",
+                    "{",
+                    "null",
+                    "[" * 2000,
+                    '{"type": 5}',
+                    '{"type": "no.such.thing"}',
+                    '{"type":"session.update"}',
+                    "\u2603",
+                ]
+            )
+        )
+        await socket.send(chance.randbytes(chance.randrange(1, 2000)))
+
+
+async def _hisses(socket: Socket, chance: random.Random) -> None:
+    """Sound at the rails, odd bytes, no base64, and commits of nothing."""
+    noise = encode_pcm16(
+        np.sign(np.random.default_rng(chance.randrange(2**31)).normal(size=RATE // 2)).astype(np.float32)
+    )
+    for _ in range(10):
+        await socket.send(_append(noise))
+        await socket.send(_append(noise[:-1]))
+        await socket.send('{"type": "input_audio_buffer.append", "audio": "@@@"}')
+        await socket.send('{"type": "input_audio_buffer.commit"}')
+        await asyncio.sleep(0.3)
+
+
+async def _pours(socket: Socket, chance: random.Random) -> None:
+    """Three minutes of speech in one go."""
+    spoken = speak("once upon a time there was a king", VOICES[0]).wave
+    await socket.send(_append(encode_pcm16(np.resize(spoken, 180 * RATE))))
+    await asyncio.sleep(3.0)
+
+
+async def _knocks(socket: Socket, chance: random.Random) -> None:
+    """Comes and goes."""
+
+
+MISBEHAVIOURS: dict[str, Callable[[Socket, random.Random], Awaitable[None]]] = {
+    "never reads": _never_reads,
+    "dies in mid-frame": _dies,
+    "sends no events": _babbles,
+    "sends no sound": _hisses,
+    "sends minutes at once": _pours,
+    "comes and goes": _knocks,
+}

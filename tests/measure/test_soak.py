@@ -1,0 +1,35 @@
+"""A short evening with guests who misbehave; the long one is ``duologue bench soak``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from duologue.measure.cli import bench
+from duologue.measure.soak import Look, slope
+from duologue.measure.trouble import MISBEHAVIOURS
+
+
+def test_the_slope_is_megabytes_an_hour() -> None:
+    steady = [Look(at, 100.0 + at / 3600, 10) for at in range(0, 600, 5)]
+    assert slope(steady, 0.0) == pytest.approx(1.0)
+    early = [Look(at, 50.0 + at, 10) for at in range(0, 100, 5)]
+    later = [Look(at, 150.0, 10) for at in range(100, 600, 5)]
+    assert slope([*early, *later], 100.0) == pytest.approx(0.0, abs=1e-6), "what is loaded once is no leak"
+    assert slope(steady[:1], 0.0) == 0.0
+
+
+def test_nobody_is_lost_and_nothing_is_left_behind() -> None:
+    done = CliRunner().invoke(
+        bench, ["soak", "--minutes", "0.4", "--sessions", "1", "--troublemakers", "3", "--seed", "3", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    run = json.loads(done.stdout)
+    assert run["asked"] >= 3
+    assert run["unanswered"] == 0
+    assert sum(run["misbehaved"].values()) >= 4
+    assert set(run["misbehaved"]) == set(MISBEHAVIOURS)
+    before, after = run["descriptors"]
+    assert after <= before + 2, "sockets of those who died are closed"
