@@ -35,9 +35,11 @@ M = TypeVar("M", bound=nn.Module)
 class Key:
     """One line of a table: templates of the published name and of ours, with the same ``{fields}``."""
 
-    def __init__(self, published: str, ours: str, form: Form = "same") -> None:
+    def __init__(self, published: str, ours: str, form: Form = "same", *, rows: range | None = None) -> None:
+        """``rows``: of our parameter, where the published tensor is only a part of it (q, k and v of one map)."""
         self.published = published
         self.form = form
+        self.rows = rows
         self._pattern = pattern(ours)
 
     def match(self, ours: str) -> dict[str, str] | None:
@@ -47,6 +49,8 @@ class Key:
 
     def views(self, fields: dict[str, str], parameter: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Published names with views of ``parameter`` in their published shapes."""
+        if self.rows is not None:
+            parameter = parameter[self.rows.start : self.rows.stop]
         if self.form == "step":
             for step in range(parameter.shape[0]):
                 yield self.published.format(**fields, s=step), parameter[step]
@@ -84,12 +88,11 @@ class KeyTable:
         for name, parameter in model.named_parameters():
             if not name.startswith(parts):
                 continue
-            for key in self.keys:
-                if (fields := key.match(name)) is not None:
-                    table.update(key.views(fields, parameter.detach()))
-                    break
-            else:
+            found = [(key, fields) for key in self.keys if (fields := key.match(name)) is not None]
+            if not found:
                 raise KeyError(f"the table has no line for the parameter {name}")
+            for key, fields in found if found[0][0].rows is not None else found[:1]:
+                table.update(key.views(fields, parameter.detach()))
         return table
 
     def manifest(self, model: nn.Module) -> dict[str, list[int]]:
@@ -122,6 +125,9 @@ class KeyTable:
                 + ". Is this the checkpoint, and the configuration, of another model?"
             )
         with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name.startswith(parts) and any(key.rows is not None and key.match(name) for key in self.keys):
+                    parameter.zero_()  # rows that no file has: a map whose k has no bias
             for name, view in wanted.items():
                 view.copy_(tensors[name].read())
 

@@ -80,7 +80,10 @@ class Case:
 
     @cached_property
     def _io(self) -> dict[str, Tensor]:
-        tensors = open_safetensors(self.folder / "io.safetensors")
+        path = self.folder / "io.safetensors"
+        if not path.is_file() and not self.about["outputs"]:
+            return {}  # a table
+        tensors = open_safetensors(path)
         return {name: stored.read() for name, stored in tensors.items()}
 
     def given(self, name: str) -> Tensor:

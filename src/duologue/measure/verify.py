@@ -92,9 +92,12 @@ def _roughly(name: str, ours: Tensor, theirs: Tensor, precision: Precision) -> C
 
 def checks() -> dict[str, dict[str, Check]]:
     """For each system its checks, by the name of the case's kind and by its component."""
-    from duologue.measure import golden_mimi, golden_moshi, golden_wire
+    from duologue.measure import golden_mimi, golden_moshi, golden_qwen2_audio, golden_wire
 
-    return {"moshi": {**golden_mimi.CHECKS, **golden_moshi.CHECKS, **golden_wire.CHECKS}}
+    return {
+        "moshi": {**golden_mimi.CHECKS, **golden_moshi.CHECKS, **golden_wire.CHECKS},
+        "qwen2_audio": golden_qwen2_audio.CHECKS,
+    }
 
 
 def verify(folder: Path, precision: Precision = EXACT) -> Outcome:
@@ -112,6 +115,9 @@ def verify(folder: Path, precision: Precision = EXACT) -> Outcome:
         atol, rtol = case.about["tolerance"]["atol"], case.about["tolerance"]["rtol"]
         expected = sorted(case.expected.items())
         comparisons = [compare(key, ours.get(key), theirs, atol, rtol, precision) for key, theirs in expected]
+        # A table of prompts or lengths has no tensors to compare: there the check says itself what holds.
+        claims = ((key, each) for key, each in ours.items() if key not in case.expected and isinstance(each, Claim))
+        comparisons += [Comparison(key, 0.0 if c.holds else float("inf"), 0.0, c.holds, c.note) for key, c in claims]
         return Outcome(name, component, comparisons)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is this case's failure, and the others go on)
         return Outcome(folder.name, "", problem=f"{type(error).__name__}: {error}")

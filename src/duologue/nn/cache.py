@@ -156,6 +156,20 @@ class Whole:
         return attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), self.mask)
 
 
+class Around:
+    """A whole sequence at once, where every step sees all steps before and after it: an encoder's.
+
+    ``lengths`` int64 [N]: how many of its steps each sequence has; the others are not seen. ``None``: all.
+    """
+
+    def __init__(self, steps: int, lengths: Tensor | None = None, device: torch.device | str = "cpu") -> None:
+        self.positions = torch.arange(steps, device=device)[None]
+        self.mask = None if lengths is None else (self.positions < lengths[:, None])[:, None, None]
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), self.mask)
+
+
 class Scratch:
     """A short sequence, built step by step and then forgotten: Moshi's depth, restarted every frame."""
 

@@ -1,7 +1,7 @@
 """The one transformer decoder.
 
 Pre-norm blocks: x + attention(norm(x)), then x + mlp(norm(x)). What differs between the published models
-is configuration: the norm, the gate, the rotary pairing, grouped heads, scales on the branches, and
+is configuration: the norm, the gate, the biases, the rotary pairing, grouped heads, scales on the branches, and
 weights that change from step to step (Moshi's depth transformer, whose "time" is the codebook).
 
 Where the past comes from is not the decoder's business: it is handed a
@@ -23,6 +23,7 @@ from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
 NormKind = Literal["rms", "layer"]
+Biases = Literal["none", "qkv", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class DecoderConfig:
     eps: float = 1e-5
     gated: bool = True
     """silu(a) · b, or an exact GELU."""
+    biases: Biases = "none"
+    """Which of the linear maps have one."""
     rope: Rope | None = "interleaved"
     theta: float = 10_000.0
     window: int | None = None
@@ -79,11 +82,12 @@ class Block(nn.Module):
         c = config
         self.config = c
         self.norm_attn = norm_of(c.norm, c.dim, c.eps)
-        self.qkv = Linear(c.dim, (c.heads + 2 * c.kv) * c.head_dim, c.steps)
-        self.out = Linear(c.heads * c.head_dim, c.dim, c.steps)
+        everywhere = c.biases == "all"
+        self.qkv = Linear(c.dim, (c.heads + 2 * c.kv) * c.head_dim, c.steps, bias=c.biases != "none")
+        self.out = Linear(c.heads * c.head_dim, c.dim, c.steps, bias=everywhere)
         self.norm_mlp = norm_of(c.norm, c.dim, c.eps)
-        self.up = Linear(c.dim, c.hidden * (2 if c.gated else 1), c.steps)
-        self.down = Linear(c.hidden, c.dim, c.steps)
+        self.up = Linear(c.dim, c.hidden * (2 if c.gated else 1), c.steps, bias=everywhere)
+        self.down = Linear(c.hidden, c.dim, c.steps, bias=everywhere)
         self.scale_attn = nn.Parameter(torch.empty(c.dim)) if c.layer_scale else None
         self.scale_mlp = nn.Parameter(torch.empty(c.dim)) if c.layer_scale else None
 
@@ -137,10 +141,15 @@ class Decoder(nn.Module):
             cache.advance(rows, steps)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
-    def cache(self, rows: int, *, group: int = 1, chunk: int = 1) -> Cache:
-        """An empty cache for ``rows`` streams; ``group`` and ``chunk`` as in :mod:`duologue.nn.cache`."""
+    def cache(self, rows: int, *, length: int | None = None, group: int = 1, chunk: int = 1) -> Cache:
+        """An empty cache for ``rows`` streams; ``group`` and ``chunk`` as in :mod:`duologue.nn.cache`.
+
+        ``length``: of a decoder without a window, the positions that there is room for. Its rows may be taken back
+        to any earlier position (``cache.position``): what lies behind is overwritten, and not seen before it is.
+        """
         c = self.config
-        if c.window is None:
+        window = c.window or length
+        if window is None:
             raise ValueError("a decoder without a window needs a cache of a chosen length")
         norm = self.layers[0].get_parameter("norm_attn.weight")
         return Cache.empty(
@@ -148,7 +157,7 @@ class Decoder(nn.Module):
             layers=c.layers,
             kv_heads=c.kv,
             head_dim=c.head_dim,
-            window=c.window,
+            window=window,
             group=group,
             chunk=chunk,
             device=norm.device,

@@ -51,7 +51,9 @@ class Packable(nn.Module):
             flat = x.reshape(-1, x.shape[-1])
             if missing := self.packed[which].shape[1] - flat.shape[1]:
                 flat = F.pad(flat, (0, missing))
-            return torch._weight_int8pack_mm(flat, self.packed[which], self.scales[which]).view(*x.shape[:-1], -1)
+            product = torch._weight_int8pack_mm(flat, self.packed[which], self.scales[which])
+            addend = self.addend()
+            return (product if addend is None else product + addend).view(*x.shape[:-1], -1)
         if self.packed:
             out: Tensor = torch.ops.mkldnn._linear_pointwise(
                 x.contiguous(), self.packed[which], self.addend(), "none", [], ""
@@ -67,15 +69,19 @@ class Packable(nn.Module):
 
 
 class Linear(Packable):
-    """A linear map without bias; with ``steps``, one of so many, chosen by the step."""
+    """A linear map, with a bias or without; with ``steps``, one of so many, chosen by the step, all of one bias."""
 
-    def __init__(self, inputs: int, outputs: int, steps: int | None = None) -> None:
+    def __init__(self, inputs: int, outputs: int, steps: int | None = None, *, bias: bool = False) -> None:
         super().__init__()
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
         shape = (outputs, inputs) if steps is None else (steps, outputs, inputs)
         self.weight = nn.Parameter(torch.empty(shape))
 
     def matrices(self) -> Sequence[Tensor]:
         return [self.weight] if self.weight.dim() == 2 else self.weight.unbind()
+
+    def addend(self) -> Tensor | None:
+        return self.bias
 
     def forward(self, x: Tensor, step: int | None = None) -> Tensor:
         """[N, T, inputs] → [N, T, outputs].
