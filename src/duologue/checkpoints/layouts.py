@@ -13,6 +13,30 @@ import torch
 from torch import Tensor
 
 from duologue.checkpoints.files import Stored, Tensors
+from duologue.checkpoints.keys import Key
+
+
+def decoder_keys(theirs: str, ours: str, *, q: int, kv: int, hidden: int, biases: bool = False) -> tuple[Key, ...]:
+    """How transformers' files name the layers of a Llama or a Qwen2: ``theirs`` and ``ours`` before them.
+
+    ``q`` and ``kv``: rows of the query and of the key projection; ``hidden``: of the gate.
+    """
+    layer, own = f"{theirs}layers.{{i}}.", f"{ours}layers.{{i}}."
+    parts = {"q": range(q), "k": range(q, q + kv), "v": range(q + kv, q + 2 * kv)}
+    kinds = ("weight", "bias") if biases else ("weight",)
+    return (
+        Key(f"{layer}input_layernorm.weight", f"{own}norm_attn.weight"),
+        *(
+            Key(f"{layer}self_attn.{part}_proj.{kind}", f"{own}qkv.{kind}", rows=rows)
+            for part, rows in parts.items()
+            for kind in kinds
+        ),
+        Key(f"{layer}self_attn.o_proj.weight", f"{own}out.weight"),
+        Key(f"{layer}post_attention_layernorm.weight", f"{own}norm_mlp.weight"),
+        Key(f"{layer}mlp.gate_proj.weight", f"{own}up.weight", rows=range(hidden)),
+        Key(f"{layer}mlp.up_proj.weight", f"{own}up.weight", rows=range(hidden, 2 * hidden)),
+        Key(f"{layer}mlp.down_proj.weight", f"{own}down.weight"),
+    )
 
 
 def _stacked(parts: Sequence[Stored], change: Callable[[Tensor], Tensor] = lambda t: t) -> Stored:

@@ -93,3 +93,23 @@ def transformers_keys(prefix: str, ours: str, dim: int) -> tuple[Key, ...]:
         Key(f"{prefix}layer_norm.weight",             f"{ours}norm.weight"),
         Key(f"{prefix}layer_norm.bias",               f"{ours}norm.bias"),
     )  # fmt: skip
+
+
+def openai_keys(prefix: str, ours: str, dim: int) -> tuple[Key, ...]:
+    """How OpenAI's own files name them (``large-v3.pt``: ``encoder.`` before them)."""
+    block, own = f"{prefix}blocks.{{i}}.", f"{ours}blocks.layers.{{i}}."
+    parts = {"query": range(dim), "key": range(dim, 2 * dim), "value": range(2 * dim, 3 * dim)}
+    pairs = {"attn_ln": "norm_attn", "attn.out": "out", "mlp_ln": "norm_mlp", "mlp.0": "up", "mlp.2": "down"}
+    kinds = ("weight", "bias")
+    return (
+        *(Key(f"{prefix}{each}.{kind}", f"{ours}{each}.{kind}") for each in ("conv1", "conv2") for kind in kinds),
+        Key(f"{prefix}positional_embedding", f"{ours}positions"),
+        *(
+            Key(f"{block}attn.{part}.{kind}", f"{own}qkv.{kind}", rows=rows)
+            for part, rows in parts.items()
+            for kind in kinds
+            if (part, kind) != ("key", "bias")
+        ),
+        *(Key(f"{block}{theirs}.{kind}", f"{own}{mine}.{kind}") for theirs, mine in pairs.items() for kind in kinds),
+        *(Key(f"{prefix}ln_post.{kind}", f"{ours}norm.{kind}") for kind in kinds),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from duologue.models.contract import Ids, Line, Piece, Sound
+from duologue.models.contract import Ids, Line, Piece, Sound, joined
 
 INSTRUCTIONS = "You are a helpful assistant."
 """Of a dialogue that has none."""
@@ -66,16 +66,4 @@ def laid_out(
         put("<|im_start|>")
         text += "assistant\n"
     flush()
-    return _joined(pieces)
-
-
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Tokens that follow one another as one piece."""
-    joined: list[Piece] = []
-    for piece in pieces:
-        last = joined[-1] if joined else None
-        if isinstance(piece, Ids) and isinstance(last, Ids):
-            joined[-1] = Ids(last.columns + piece.columns)
-        else:
-            joined.append(piece)
-    return joined
+    return joined(pieces)

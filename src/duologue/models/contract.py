@@ -126,6 +126,18 @@ Piece: TypeAlias = Ids | Sound | Picture
 """A stretch of a prompt."""
 
 
+def joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Tokens that follow one another as one piece."""
+    out: list[Piece] = []
+    for piece in pieces:
+        last = out[-1] if out else None
+        if isinstance(piece, Ids) and isinstance(last, Ids):
+            out[-1] = Ids(last.columns + piece.columns)
+        else:
+            out.append(piece)
+    return out
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What one of the two said or showed, or the instructions."""

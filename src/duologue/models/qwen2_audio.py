@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duologue.checkpoints.keys import Key, KeyTable
+from duologue.checkpoints.layouts import decoder_keys
 from duologue.encoders.mel import HOP, log_mel
 from duologue.encoders.whisper import Whisper, WhisperConfig, transformers_keys
 from duologue.nn.cache import Cache
@@ -186,27 +187,20 @@ class Qwen2AudioNet(nn.Module):
 
 def keys(config: Qwen2AudioConfig) -> KeyTable:
     """How the published files name the tensors."""
-    q, kv = config.heads * config.decoder.head_dim, config.kv_heads * config.decoder.head_dim
-    queries, keys_, values = range(q), range(q, q + kv), range(q + kv, q + 2 * kv)
-    lm, own = "language_model.model.layers.{i}.", "decoder.layers.{i}."
-    attention = f"{lm}self_attn."
+    head = config.decoder.head_dim
     return KeyTable(
         *transformers_keys("audio_tower.", "tower.", config.tower.dim),
-        Key("multi_modal_projector.linear.weight",    "projector.weight"),
-        Key("multi_modal_projector.linear.bias",      "projector.bias"),
+        Key("multi_modal_projector.linear.weight", "projector.weight"),
+        Key("multi_modal_projector.linear.bias", "projector.bias"),
         Key("language_model.model.embed_tokens.weight", "embedding"),
-        Key(f"{lm}input_layernorm.weight",            f"{own}norm_attn.weight"),
-        Key(f"{attention}q_proj.weight",              f"{own}qkv.weight", rows=queries),
-        Key(f"{attention}k_proj.weight",              f"{own}qkv.weight", rows=keys_),
-        Key(f"{attention}v_proj.weight",              f"{own}qkv.weight", rows=values),
-        Key(f"{attention}q_proj.bias",                f"{own}qkv.bias", rows=queries),
-        Key(f"{attention}k_proj.bias",                f"{own}qkv.bias", rows=keys_),
-        Key(f"{attention}v_proj.bias",                f"{own}qkv.bias", rows=values),
-        Key(f"{attention}o_proj.weight",              f"{own}out.weight"),
-        Key(f"{lm}post_attention_layernorm.weight",   f"{own}norm_mlp.weight"),
-        Key(f"{lm}mlp.gate_proj.weight",              f"{own}up.weight", rows=range(config.hidden)),
-        Key(f"{lm}mlp.up_proj.weight",                f"{own}up.weight", rows=range(config.hidden, 2 * config.hidden)),
-        Key(f"{lm}mlp.down_proj.weight",              f"{own}down.weight"),
-        Key("language_model.model.norm.weight",       "norm.weight"),
-        Key("language_model.lm_head.weight",          "head.weight"),
-    )  # fmt: skip
+        *decoder_keys(
+            "language_model.model.",
+            "decoder.",
+            q=config.heads * head,
+            kv=config.kv_heads * head,
+            hidden=config.hidden,
+            biases=True,
+        ),
+        Key("language_model.model.norm.weight", "norm.weight"),
+        Key("language_model.lm_head.weight", "head.weight"),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
@@ -27,13 +28,33 @@ class Memory(Protocol):
         """
 
 
-def rotation(positions: Tensor, head_dim: int, theta: float) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Llama 3.1's way to longer contexts: slow pairs turn more slowly still (transformers, rope type ``llama3``)."""
+
+    factor: float = 8.0
+    low: float = 1.0
+    high: float = 4.0
+    original: int = 8192
+    """Positions that it was first trained on. Pairs that turn round fewer than ``low`` times in them are slowed by the
+    factor, those that do more than ``high`` times not at all, those between in proportion."""
+
+    def frequencies(self, each: Tensor) -> Tensor:
+        """The stretched frequencies."""
+        turns = self.original * each / (2 * math.pi)
+        kept = ((turns - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+        return each * (kept + (1 - kept) / self.factor)
+
+
+def rotation(positions: Tensor, head_dim: int, theta: float, stretch: Stretch | None = None) -> Tensor:
     """Unit complex numbers [N, T, 1, head_dim/2]: pair i turns by position · theta^(-2i/head_dim).
 
     Angles are float32 whatever the model's type, as every published model computes them.
     """
     pairs = torch.arange(head_dim // 2, device=positions.device, dtype=torch.float32)
     frequencies = torch.exp(pairs * (-2.0 * math.log(theta) / head_dim))
+    if stretch is not None:
+        frequencies = stretch.frequencies(frequencies)
     angles = positions.to(torch.float32)[..., None, None] * frequencies
     return torch.polar(torch.ones_like(angles), angles)
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duologue.nn.attention import Memory, Rope, rotate, rotation
+from duologue.nn.attention import Memory, Rope, Stretch, rotate, rotation
 from duologue.nn.cache import Cache, Scratch, Whole
 from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
@@ -46,6 +46,7 @@ class DecoderConfig:
     """Which of the linear maps have one."""
     rope: Rope | None = "interleaved"
     theta: float = 10_000.0
+    stretch: Stretch | None = None
     window: int | None = None
     """How many steps a query sees, itself included; ``None``: all."""
     layer_scale: bool = False
@@ -122,7 +123,7 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, memory: Memory, step: int | None = None) -> Tensor:
         """``x`` [N, T, dim] → [N, T, dim], seeing what ``memory`` shows."""
         c = self.config
-        turn = None if c.rope is None else rotation(memory.positions, c.head_dim, c.theta)
+        turn = None if c.rope is None else rotation(memory.positions, c.head_dim, c.theta, c.stretch)
         for index, layer in enumerate(self.layers):
             x = layer(x, index, memory, turn, step)
         return x
