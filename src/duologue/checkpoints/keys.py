@@ -7,7 +7,7 @@ loading, and the manifest of what is loaded, taken from a model that was never g
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeVar
 
 import torch
@@ -35,8 +35,18 @@ M = TypeVar("M", bound=nn.Module)
 class Key:
     """One line of a table: templates of the published name and of ours, with the same ``{fields}``."""
 
-    def __init__(self, published: str, ours: str, form: Form = "same", *, rows: range | None = None) -> None:
-        """``rows``: of our parameter, where the published tensor is only a part of it (q, k and v of one map)."""
+    def __init__(
+        self,
+        published: str,
+        ours: str,
+        form: Form = "same",
+        *,
+        rows: range | None = None,
+        order: Sequence[int] | None = None,
+    ) -> None:
+        """``rows``: of our parameter, where the published tensor is only a part of it (q, k and v of one map).
+        ``order``: which of our rows each published row is, where they stand in another order."""
+        self.order = None if order is None else list(order)
         self.published = published
         self.form = form
         self.rows = rows
@@ -49,6 +59,9 @@ class Key:
 
     def views(self, fields: dict[str, str], parameter: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Published names with views of ``parameter`` in their published shapes."""
+        if self.order is not None:
+            yield self.published.format(**fields), parameter[self.order]
+            return
         if self.rows is not None:
             parameter = parameter[self.rows.start : self.rows.stop]
         if self.form == "step":
@@ -130,6 +143,11 @@ class KeyTable:
                     parameter.zero_()  # rows that no file has: a map whose k has no bias
             for name, view in wanted.items():
                 view.copy_(tensors[name].read())
+            for name, parameter in model.named_parameters():
+                for key in self.keys if name.startswith(parts) else ():
+                    if key.order is not None and (fields := key.match(name)) is not None:
+                        given = tensors[key.published.format(**fields)].read()
+                        parameter[key.order] = given.to(parameter.device, parameter.dtype)
 
     def _is_unread(self, name: str) -> bool:
         return any(unread.fullmatch(name) for unread in self.unread)

@@ -34,7 +34,8 @@ def folded(tensors: Tensors) -> dict[str, Stored]:
 
 def _product(g: Tensor, v: Tensor) -> Tensor:
     axes = list(range(1, v.dim()))
-    return v * (g / torch.linalg.vector_norm(v, dim=axes, keepdim=True))
+    weight: Tensor = v * (g / torch.linalg.vector_norm(v, dim=axes, keepdim=True))
+    return weight
 
 
 def unfolded(named: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -92,11 +92,19 @@ def _roughly(name: str, ours: Tensor, theirs: Tensor, precision: Precision) -> C
 
 def checks() -> dict[str, dict[str, Check]]:
     """For each system its checks, by the name of the case's kind and by its component."""
-    from duologue.measure import golden_llama_omni, golden_mimi, golden_moshi, golden_qwen2_audio, golden_wire
+    from duologue.measure import (
+        golden_llama_omni,
+        golden_mimi,
+        golden_mini_omni2,
+        golden_moshi,
+        golden_qwen2_audio,
+        golden_wire,
+    )
 
     return {
         "moshi": {**golden_mimi.CHECKS, **golden_moshi.CHECKS, **golden_wire.CHECKS},
         "llama_omni": golden_llama_omni.CHECKS,
+        "mini_omni2": golden_mini_omni2.CHECKS,
         "qwen2_audio": golden_qwen2_audio.CHECKS,
     }
 

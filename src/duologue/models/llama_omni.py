@@ -227,9 +227,7 @@ def keys(config: LlamaOmniConfig) -> KeyTable:
         *openai_keys("encoder.", "tower.", config.tower.dim),
         *(Key(f"{theirs}.{kind}", f"{ours}.{kind}") for theirs, ours in pairs.items() for kind in ("weight", "bias")),
         Key("model.embed_tokens.weight", "embedding"),
-        *decoder_keys(
-            "model.", "decoder.", q=config.heads * head, kv=config.kv_heads * head, hidden=config.hidden
-        ),
+        *decoder_keys("model.", "decoder.", q=config.heads * head, kv=config.kv_heads * head, hidden=config.hidden),
         Key("model.norm.weight", "norm.weight"),
         Key("lm_head.weight", "head.weight"),
         *decoder_keys("speech_generator.", "speech.decoder.", q=dim, kv=dim, hidden=hidden),

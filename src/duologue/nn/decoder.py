@@ -23,6 +23,7 @@ from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
 NormKind = Literal["rms", "layer"]
+Activation = Literal["gelu", "quick"]
 Biases = Literal["none", "qkv", "all"]
 
 
@@ -41,7 +42,9 @@ class DecoderConfig:
     """RMS without bias, or layer norm with one; both are worked out in float32."""
     eps: float = 1e-5
     gated: bool = True
-    """silu(a) · b, or an exact GELU."""
+    """silu(a) · b, or :attr:`activation`."""
+    activation: Activation = "gelu"
+    """The exact GELU, or OpenAI's quick one, x · sigmoid(1.702 x)."""
     biases: Biases = "none"
     """Which of the linear maps have one."""
     rope: Rope | None = "interleaved"
@@ -106,8 +109,10 @@ class Block(nn.Module):
         if c.gated:
             gate, value = inner.chunk(2, dim=-1)
             inner = F.silu(gate) * value
-        else:
+        elif c.activation == "gelu":
             inner = F.gelu(inner)
+        else:
+            inner = inner * torch.sigmoid(1.702 * inner)
         branch = self.down(inner, step)
         return x + branch if self.scale_mlp is None else torch.addcmul(x, branch, self.scale_mlp)
 
