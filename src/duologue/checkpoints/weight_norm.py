@@ -38,14 +38,17 @@ def _product(g: Tensor, v: Tensor) -> Tensor:
     return weight
 
 
-def unfolded(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Each ``weight`` with a kernel (three axes) as ``weight_g`` and ``weight_v``; other tensors as they are."""
+def unfolded(
+    named: Mapping[str, Tensor], spelling: tuple[str, str] = SPELLINGS[0], *, plain: tuple[str, ...] = ()
+) -> dict[str, Tensor]:
+    """Each ``weight`` with a kernel (three axes) as length and direction; other tensors, and those whose names begin
+    with one of ``plain``, as they are."""
     out: dict[str, Tensor] = {}
     for name, tensor in named.items():
-        if tensor.dim() != 3 or not name.endswith(".weight"):
+        if tensor.dim() != 3 or not name.endswith(".weight") or name.startswith(plain):
             out[name] = tensor
             continue
         stem = name.removesuffix("weight")
-        out[stem + "weight_g"] = torch.linalg.vector_norm(tensor, dim=[1, 2], keepdim=True)
-        out[stem + "weight_v"] = tensor
+        out[stem + spelling[0]] = torch.linalg.vector_norm(tensor, dim=[1, 2], keepdim=True)
+        out[stem + spelling[1]] = tensor
     return out

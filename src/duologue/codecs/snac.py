@@ -79,7 +79,8 @@ class ResidualUnit(nn.Module):
         self.block = nn.Sequential(Snake(dim), wide, Snake(dim), nn.Conv1d(dim, dim, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.block(x)
+        out: Tensor = x + self.block(x)
+        return out
 
 
 def _units(dim: int) -> list[ResidualUnit]:

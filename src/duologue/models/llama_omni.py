@@ -20,8 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duologue.checkpoints.keys import Key, KeyTable
+from duologue.checkpoints.keys import Key, KeyTable, unfilled
 from duologue.checkpoints.layouts import decoder_keys
+from duologue.checkpoints.weight_norm import unfolded
+from duologue.codecs import unit_hifigan
+from duologue.codecs.unit_hifigan import UnitHiFiGAN, UnitHiFiGANConfig
 from duologue.encoders.whisper import Whisper, WhisperConfig, openai_keys
 from duologue.nn.attention import Stretch
 from duologue.nn.cache import Cache
@@ -232,3 +235,16 @@ def keys(config: LlamaOmniConfig) -> KeyTable:
         Key("lm_head.weight", "head.weight"),
         *decoder_keys("speech_generator.", "speech.decoder.", q=dim, kv=dim, hidden=hidden),
     )
+
+
+def manifest() -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of what is loaded of the published files, from models without memory."""
+    config = LlamaOmniConfig()
+    table = keys(config).manifest(unfilled(lambda: LlamaOmniNet(config), "meta", torch.bfloat16))
+    vocoder = unfilled(lambda: UnitHiFiGAN(UnitHiFiGANConfig()), "meta", torch.float32)
+    voice = unfolded(unit_hifigan.KEYS.published(vocoder), plain=("dur_predictor.",))
+    return {
+        "model": {name: shape for name, shape in table.items() if not name.startswith("encoder.")},
+        "large-v3.pt[model_state_dict]": {n: shape for n, shape in table.items() if n.startswith("encoder.")},
+        "vocoder[generator]": {name: list(tensor.shape) for name, tensor in voice.items()},
+    }

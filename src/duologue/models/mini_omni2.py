@@ -19,9 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duologue.checkpoints.keys import Key, KeyTable
-from duologue.encoders.clip import ClipConfig
-from duologue.encoders.whisper import WhisperConfig
+from duologue.checkpoints.keys import Key, KeyTable, unfilled
+from duologue.checkpoints.weight_norm import SPELLINGS, unfolded
+from duologue.codecs import snac
+from duologue.codecs.snac import Snac, SnacConfig
+from duologue.encoders import clip
+from duologue.encoders.clip import Clip, ClipConfig
+from duologue.encoders.whisper import Whisper, WhisperConfig, openai_keys
 from duologue.nn.cache import Cache
 from duologue.nn.decoder import Decoder, DecoderConfig
 from duologue.nn.linear import Linear
@@ -252,3 +256,20 @@ def keys(config: MiniOmni2Config) -> KeyTable:
         Key("transformer.ln_f.weight", "norm.weight"),
         unread=["lm_head.weight"],
     )
+
+
+def manifest() -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of what is loaded of the published files, from models without memory."""
+    config = MiniOmni2Config()
+    lm = unfilled(lambda: MiniOmni2LM(config), "meta", torch.float32)
+    whisper = unfilled(lambda: Whisper(config.tower), "meta", torch.float32)
+    eye = unfilled(lambda: Clip(config.clip), "meta", torch.float32)
+    voice = snac.KEYS.published(unfilled(lambda: Snac(SnacConfig()), "meta", torch.float32))
+    return {
+        "lit_model.pth": keys(config).manifest(lm),
+        "small.pt[model_state_dict]": KeyTable(*openai_keys("encoder.", "", config.tower.dim)).manifest(whisper),
+        "ViT-B-32.pt": clip.KEYS.manifest(eye),
+        "snac_24khz/pytorch_model.bin": {
+            name: list(tensor.shape) for name, tensor in unfolded(voice, SPELLINGS[1]).items()
+        },
+    }

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duologue.checkpoints.keys import Key, KeyTable
+from duologue.checkpoints.keys import Key, KeyTable, unfilled
 from duologue.checkpoints.layouts import decoder_keys
 from duologue.encoders.mel import HOP, log_mel
 from duologue.encoders.whisper import Whisper, WhisperConfig, transformers_keys
@@ -204,3 +204,9 @@ def keys(config: Qwen2AudioConfig) -> KeyTable:
         Key("language_model.model.norm.weight", "norm.weight"),
         Key("language_model.lm_head.weight", "head.weight"),
     )
+
+
+def manifest() -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of what is loaded of the published checkpoint, from a model without memory."""
+    config = Qwen2AudioConfig()
+    return {"model": keys(config).manifest(unfilled(lambda: Qwen2AudioNet(config), "meta", torch.bfloat16))}
