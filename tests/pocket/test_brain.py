@@ -269,9 +269,9 @@ def test_doubtful_words_out_of_the_blue_get_no_answer() -> None:
     ("text", "since", "confidence", "answered_by"),
     [
         ("what time is it", None, 0.9, "loose normal"),
-        ("what time is it", None, 0.2, "loose"),
-        ("what time is it", 15.0, 0.2, "loose"),
-        ("what time is it", 3.0, 0.2, "loose normal strict"),
+        ("what time is it", None, 0.1, "loose"),
+        ("what time is it", 15.0, 0.1, "loose"),
+        ("what time is it", 3.0, 0.1, "loose normal strict"),
         ("pocket what time is it", None, 0.2, "loose normal strict"),
         ("the committee met on the stairs", 3.0, 0.5, "loose normal strict"),
         ("the committee met on the stairs", 3.0, 0.2, "loose normal"),

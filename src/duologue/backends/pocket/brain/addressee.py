@@ -29,8 +29,8 @@ class Bounds:
 
 
 BOUNDS: Final[Mapping[Strictness, Bounds]] = {
-    "loose": Bounds(conversation=20.0, fit=0.7, sure=0.1, sure_of_like=0.2, sure_within=0.0),
-    "normal": Bounds(conversation=8.0, fit=0.78, sure=0.35, sure_of_like=0.6, sure_within=0.1),
+    "loose": Bounds(conversation=20.0, fit=0.7, sure=0.05, sure_of_like=0.2, sure_within=0.0),
+    "normal": Bounds(conversation=8.0, fit=0.78, sure=0.15, sure_of_like=0.6, sure_within=0.1),
     "strict": Bounds(conversation=5.0, fit=1.1, sure=0.35, sure_of_like=0.6, sure_within=0.35),
 }
 """Strict: nothing fits well enough out of the blue, it wants to be called by its name. Of spoken requests the ear is

@@ -73,8 +73,6 @@ _LOST: Final = "not_understood"
 _NO_IDEA: Final = 0.1
 """A confidence below which not even a name in the words means that it was called."""
 _TO_THE_LETTER: Final = 0.99
-_SURE: Final = 0.6
-"""A confidence from which the second ear, which knows no commands, is not believed against the first."""
 _OVER: Final = 0.5
 """Seconds after an exchange within which words were said over it, or at once: whoever cuts in is talking to us."""
 _VAGUE: Final = frozenset({"project", "beyond"})
@@ -361,9 +359,10 @@ def _is_free(pending: Pending) -> bool:
 
 def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
-    sure = utterance.confidence is not None and utterance.confidence >= _SURE
     wanted = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
-    return _below(utterance, wanted) or (not sure and at_odds(utterance.text, parse, utterance.open_text))
+    if utterance.confidence is not None:
+        return utterance.confidence < wanted
+    return at_odds(utterance.text, parse, utterance.open_text)
 
 
 def _below(utterance: Utterance, sure: float) -> bool:
