@@ -30,8 +30,9 @@ def vocoder() -> UnitHiFiGAN:
             scale = parameter[0].numel() ** 0.5 if parameter.dim() > 1 else 2.0
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / scale)
         model.dur_predictor.ln2.weight.fill_(1)
+        model.dur_predictor.proj.weight.mul_(4)
         model.dur_predictor.ln2.bias.zero_()
-        model.dur_predictor.proj.bias.fill_(1.5)
+        model.dur_predictor.proj.bias.fill_(4.5)
     return model
 
 
