@@ -29,10 +29,11 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     """A model that can be driven without a server: frame by frame, whole files, batches (``docs/moshi.md``).
 
     ``name``: a directory of a published layout, or a repository of the hub (``owner/name``, ``owner/name@revision``).
-    The others are as on the command line. Returns the system's own class,
-    :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`; both are
-    :class:`duologue.models.contract.FrameModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
+    The others are as on the command line. Returns the system's own class:
+    :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`, which are
+    :class:`duologue.models.contract.FrameModel`, or :class:`duologue.models.qwen2_audio_turns.Qwen2Audio`, which is a
+    :class:`duologue.models.contract.TurnModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
     """
     from duologue.engine import loading
 
-    return loading.load(name, device=device, dtype=dtype, quantize=quantize).model
+    return loading.model(name, device=device, dtype=dtype, quantize=quantize)

@@ -13,6 +13,7 @@ from duologue.checkpoints.files import CheckpointError
 from duologue.checkpoints.hub import find
 from duologue.engine.echo import Echo
 from duologue.engine.fit import free_bytes
+from duologue.models.catalogue import recognised
 from duologue.models.contract import FrameModel, Prompted
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -20,6 +21,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 RANDOM = "random:"
 """Before a system's name: its published size with random weights, made in memory."""
+
+
+FRAMES = ("moshi", "personaplex")
+"""Systems that hear and speak frame by frame: what the engine can run."""
 
 
 class CannotLoad(RuntimeError):
@@ -87,7 +92,28 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
         return _random(name.removeprefix(RANDOM), chosen, precision, quantize)
     try:
         directory = find(name, memory=free_bytes(chosen))
+        if (system := recognised(directory)) is not None and system.name not in FRAMES:
+            raise CannotLoad(
+                f"{system.title} takes turns, and models that do cannot be served or measured here yet; "
+                "from Python they can be driven (duologue.load)"
+            )
         return _moshi(name, directory, chosen, precision, quantize)
+    except CheckpointError as error:
+        raise CannotLoad(str(error)) from error
+
+
+def model(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none") -> Any:
+    """A model of either gait, to be driven from Python. Raises :class:`CannotLoad`."""
+    chosen = choose_device(device)
+    try:
+        directory = None if name == "echo" or name.startswith(RANDOM) else find(name, memory=free_bytes(chosen))
+        system = None if directory is None else recognised(directory)
+        if directory is None or system is None or system.name in FRAMES:
+            return load(name, device=device, dtype=dtype, quantize=quantize).model
+        bits = 8 if quantize == "int8" else None
+        return system.load(
+            directory, device=chosen, dtype=torch.bfloat16 if bits else choose_dtype(dtype, chosen), bits=bits
+        )
     except CheckpointError as error:
         raise CannotLoad(str(error)) from error
 

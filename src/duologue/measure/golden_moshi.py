@@ -106,7 +106,7 @@ class Dictated(Sampling):
     said: list[Tensor] = field(default_factory=list)
     """int64 [N] of every draw, in order."""
 
-    def choose(self, logits: Tensor, keys: Tensor) -> Tensor:
+    def choose(self, logits: Tensor, keys: Tensor, seen: Tensor | None = None) -> Tensor:
         return self.said.pop(0)
 
 

@@ -236,7 +236,9 @@ class TurnModel(Protocol[S]):
     def prefill(self, state: S, rows: Rows, x: Tensor) -> None:
         """Read the next T positions of each row: [N, T, …] of what :meth:`embed` gave. Nothing is said."""
 
-    def begin(self, state: S, rows: Rows, x: Tensor, manners: Sequence[Manner]) -> None:
+    def begin(
+        self, state: S, rows: Rows, x: Tensor, prompts: Sequence[Sequence[Piece]], manners: Sequence[Manner]
+    ) -> None:
         """These rows answer: ``x`` [N, 1, …] is the last position of each prompt, which their next step reads. What
         makes speech of the answer (heads, codecs) begins anew."""
 

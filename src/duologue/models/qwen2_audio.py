@@ -137,8 +137,8 @@ class Qwen2AudioNet(nn.Module):
         return out
 
     def project(self, pooled: Tensor) -> Tensor:
-        """[N, T, tower dim] → [N, T, dim]."""
-        out: Tensor = self.projector(pooled)
+        """[N, T, tower dim] → [N, T, dim]. The tower may be more precise than what it is heard by."""
+        out: Tensor = self.projector(pooled.to(self.embedding.dtype))
         return out
 
     def hear(self, waves: list[Tensor]) -> list[Tensor]:

@@ -53,12 +53,20 @@ class Sampling:
     """Divides the logits; 0 takes the most probable token."""
     top_k: int = 0
     """Only so many most probable tokens are candidates; 0: all."""
+    top_p: float = 1.0
+    """Of those, only the fewest most probable ones that together have at least this share of their probability."""
+    repetition: float = 1.0
+    """Tokens that were there already have their logits divided by this, negative ones multiplied (arXiv 1909.05858)."""
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
             raise ValueError(f"a temperature is 0 (greedy) or positive, got {self.temperature}")
         if self.top_k < 0:
             raise ValueError(f"top_k is a number of tokens or 0 for all, got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is a share of the probability, above 0 and up to 1, got {self.top_p}")
+        if not self.repetition > 0:
+            raise ValueError(f"a repetition penalty is positive, 1 for none, got {self.repetition}")
 
     def candidates(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities float32 and ids int64, both [N, k], of ``logits`` [N, V]; with top-k descending.
@@ -66,13 +74,20 @@ class Sampling:
         Probabilities are those of the whole softmax: a race does not ask that they sum to one.
         """
         p = torch.softmax(logits.float() / self.temperature, dim=-1)
-        if self.top_k > 0:
-            p, ids = p.topk(min(self.top_k, p.shape[-1]), dim=-1)
+        if self.top_k > 0 or self.top_p < 1:
+            p, ids = p.topk(min(self.top_k or p.shape[-1], p.shape[-1]), dim=-1)
+            if self.top_p < 1:
+                before = p.cumsum(-1) - p
+                p = torch.where(before < self.top_p * p.sum(-1, keepdim=True), p, 0.0)
             return p, ids
         return p, torch.arange(p.shape[-1], device=p.device).expand_as(p)
 
-    def choose(self, logits: Tensor, keys: Tensor) -> Tensor:
-        """One token for each row: ``logits`` [N, V], ``keys`` int64 [N] → int64 [N]."""
+    def choose(self, logits: Tensor, keys: Tensor, seen: Tensor | None = None) -> Tensor:
+        """One token for each row: ``logits`` [N, V], ``keys`` int64 [N] → int64 [N]. ``seen``: bool [N, V], the tokens
+        that were there already."""
+        if seen is not None and self.repetition != 1:
+            less = torch.where(logits < 0, logits * self.repetition, logits / self.repetition)
+            logits = torch.where(seen, less, logits)
         if self.temperature == 0:
             return logits.argmax(dim=-1)
         p, ids = self.candidates(logits)

@@ -1,0 +1,187 @@
+"""Qwen2-Audio's turns: a :class:`~duologue.models.contract.TurnModel` that writes.
+
+A dialogue is one growing prompt: an earlier turn's positions stay what they were, so only what is new is read. Turns of
+more than 30 s are several sounds of one turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from duologue.encoders.mel import RATE
+from duologue.models.chatml import laid_out
+from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
+from duologue.models.qwen2_audio import Qwen2AudioNet, frames, positions
+from duologue.models.text import Vocabulary, Writing
+from duologue.nn.cache import Cache
+from duologue.nn.rows import Rows
+from duologue.nn.sampling import Sampling, draw_keys
+
+PUBLISHED = Sampling(0.7, 20, 0.5, 1.1)
+"""How it draws where its generation_config.json says nothing."""
+
+SHORTEST = 320
+"""Samples (20 ms) of a sound below which nothing is heard of it."""
+
+CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|audio_bos|>", "<|audio_eos|>")
+
+CHUNK = 128
+"""Positions that are read at once, at most."""
+
+
+@dataclass(slots=True)
+class Answering:
+    """One row's answer."""
+
+    manner: Manner
+    writing: Writing
+    count: int = 0
+    """Tokens drawn."""
+    last: tuple[int, int] | None = None
+    """The token drawn last, which enters the context with the next step, and the characters said with it."""
+
+
+@dataclass(slots=True)
+class Qwen2AudioState:
+    """All rows."""
+
+    cache: Cache
+    coming: Tensor
+    """[rows, dim]: what each row reads next."""
+    seen: Tensor
+    """bool [rows, vocabulary]: tokens that stand in each row's context."""
+    answers: dict[int, Answering] = field(default_factory=dict)
+
+    def reset(self, rows: Rows) -> None:
+        self.cache.reset(rows)
+        rows.fill(self.seen, 0)
+        for row in rows.host:
+            self.answers.pop(row, None)
+
+
+class Qwen2Audio:
+    """See :class:`duologue.models.contract.TurnModel`."""
+
+    def __init__(self, net: Qwen2AudioNet, vocabulary: Vocabulary, sampling: Sampling = PUBLISHED) -> None:
+        self.net = net
+        self.vocabulary = vocabulary
+        self.sampling = sampling
+        self._control = vocabulary.control(*CONTROL)
+        self._ends = {self._control["<|im_end|>"], self._control["<|endoftext|>"]}
+        config = net.config
+        self.facts = Facts(
+            hears=RATE,
+            says=None,
+            context=config.context,
+            window=config.tower.steps / 50,
+            sounds_per_turn=None,
+            history="trained",
+            pictures=False,
+            writes=True,
+            instructions=True,
+        )
+
+    def state(self, rows: int) -> Qwen2AudioState:
+        config, like = self.net.config, self.net.embedding
+        return Qwen2AudioState(
+            self.net.decoder.cache(rows, length=config.context, chunk=min(CHUNK, config.context)),
+            torch.zeros(rows, config.dim, device=like.device, dtype=like.dtype),
+            torch.zeros(rows, config.vocabulary, device=like.device, dtype=torch.bool),
+        )
+
+    # -- prompts ----------------------------------------------------------------------------------------------
+
+    def layout(self, lines: Sequence[Line], manner: Manner) -> list[Piece]:
+        """As the contract says. Raises ``ValueError`` for a picture, and for a sound too short to be heard."""
+        for line in lines:
+            for part in line.parts:
+                if isinstance(part, Sound) and (short := len(part.wave)) < SHORTEST:
+                    raise ValueError(f"a sound of {short} samples is too short to be heard; {SHORTEST} are needed")
+        return laid_out(lines, self.vocabulary.encode, self._control)
+
+    def size(self, piece: Piece) -> int:
+        if isinstance(piece, Ids):
+            return len(piece.columns)
+        assert isinstance(piece, Sound)
+        return int(positions(torch.tensor(frames(len(piece.wave), self.net.config.tower.steps))))
+
+    def embed(self, pieces: Sequence[Piece]) -> list[Tensor]:
+        sounds = [piece for piece in pieces if isinstance(piece, Sound)]
+        heard = iter(self.net.hear([torch.from_numpy(sound.wave) for sound in sounds])) if sounds else iter(())
+        device = self.net.embedding.device
+        return [
+            self.net.embed(torch.tensor(piece.columns, dtype=torch.int64, device=device))
+            if isinstance(piece, Ids)
+            else next(heard)
+            for piece in pieces
+        ]
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def rewind(self, state: Qwen2AudioState, row: Rows, position: int) -> None:
+        state.cache.position[list(row.host)] = position
+
+    def prefill(self, state: Qwen2AudioState, rows: Rows, x: Tensor) -> None:
+        self.net.decoder.stream(x.to(state.coming.dtype), state.cache, rows)
+
+    def begin(
+        self,
+        state: Qwen2AudioState,
+        rows: Rows,
+        x: Tensor,
+        prompts: Sequence[Sequence[Piece]],
+        manners: Sequence[Manner],
+    ) -> None:
+        rows.put(state.coming, x[:, 0].to(state.coming.dtype))
+        rows.fill(state.seen, 0)
+        for row, prompt, manner in zip(rows.host, prompts, manners, strict=True):
+            state.answers[row] = Answering(manner, Writing(self.vocabulary))
+            columns = (column for piece in prompt if isinstance(piece, Ids) for column in piece.columns)
+            state.seen[row, torch.tensor([c for c in columns if isinstance(c, int)], device=x.device)] = True
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    def step(self, state: Qwen2AudioState, rows: Rows) -> list[Uttered]:
+        at = state.cache.position[list(rows.host)]
+        hidden = self.net.think(rows.take(state.coming)[:, None], state.cache, rows)
+        logits = self.net.logits(hidden)[:, 0].float()
+        logits[:, self.net.config.placeholder] = float("-inf")  # it would be taken for sound that nobody made
+        answers = [state.answers[row] for row in rows.host]
+        tokens = self._draw(state, rows, answers, logits, at)
+        rows.put(state.coming, self.net.embed(tokens).to(state.coming.dtype))
+        state.seen[rows.index, tokens] = True
+        return [self._said(state, answer, token, int(position))
+                for answer, token, position in zip(answers, tokens.tolist(), at, strict=True)]  # fmt: skip
+
+    def _draw(
+        self, state: Qwen2AudioState, rows: Rows, answers: Sequence[Answering], logits: Tensor, at: Tensor
+    ) -> Tensor:
+        seeds = torch.tensor([answer.manner.seed for answer in answers], device=logits.device)
+        drawn = draw_keys(seeds, at.to(logits.device), 1)[:, 0]
+        seen, tokens = rows.take(state.seen), torch.zeros(len(answers), dtype=torch.int64, device=logits.device)
+        ways: dict[float | None, list[int]] = {}
+        for n, answer in enumerate(answers):
+            ways.setdefault(answer.manner.temperature, []).append(n)
+        for temperature, members in ways.items():
+            way = self.sampling if temperature is None else replace(self.sampling, temperature=temperature)
+            tokens[members] = way.choose(logits[members], drawn[members], seen[members])
+        return tokens
+
+    def _said(self, state: Qwen2AudioState, answer: Answering, token: int, position: int) -> Uttered:
+        entered = () if answer.last is None else (answer.last,)
+        answer.count += 1
+        if token in self._ends:
+            return Uttered(answer.writing.finish(), tokens=entered, end="completed")
+        text = answer.writing.write(token)
+        answer.last = (token, answer.writing.chars)
+        full = answer.count == answer.manner.tokens or position + 2 >= state.cache.window
+        if full:
+            return Uttered(text + answer.writing.finish(), tokens=entered, end="length")
+        return Uttered(text, tokens=entered)
+
+    def age(self, state: Qwen2AudioState, rows: Rows, positions: int) -> None:
+        state.cache.position[list(rows.host)] = positions
