@@ -138,6 +138,13 @@ def test_less_precision_still_talks(directory: Path, dtype: str) -> None:
     assert said[-1].end is not None
 
 
+def test_the_example_of_the_docs(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "turn-models.md").read_text()
+    example = page.partition("```python\n")[2].partition("```")[0]
+    exec(compile(example.replace("/tmp/tiny", str(directory)), "docs/turn-models.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
 @settings(max_examples=60)
 @given(st.text(max_size=30))
 def test_text_comes_whole_and_in_whole_characters(text: str) -> None:

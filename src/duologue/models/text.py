@@ -40,7 +40,7 @@ class Vocabulary:
         found = {name: self._tokenizer.token_to_id(name) for name in names}
         if missing := sorted(name for name, number in found.items() if number is None):
             raise CheckpointError(f"{self._path} lacks the control tokens {', '.join(missing)}: it is another model's")
-        return found
+        return {name: number for name, number in found.items() if number is not None}
 
     def encode(self, text: str) -> list[int]:
         """Text as tokens, none of them a control token."""
