@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import websockets.asyncio.client as ws
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.protocol import State
 
 from duologue.audio import RATE
 from duologue.audio.formats import encode_pcm16
@@ -59,8 +60,9 @@ async def _dies(socket: Socket, chance: random.Random) -> None:
     for message in _written("tell me a story"):
         await socket.send(message)
     await asyncio.sleep(chance.uniform(0.1, 1.5))
-    socket.transport.write(b"\x81\xfe\x10\x00half")
-    socket.transport.abort()
+    if socket.state is State.OPEN:  # a full house has shown it the door
+        socket.transport.write(b"\x81\xfe\x10\x00half")
+        socket.transport.abort()
 
 
 async def _babbles(socket: Socket, chance: random.Random) -> None:
