@@ -85,7 +85,8 @@ async def soak(
     :class:`~duologue.measure.voices.VoiceError` where flite is missing."""
     for question in QUESTIONS:
         speak(question, VOICES[0])
-    async with own_server(model=model, sessions=sessions + troublemakers) as server:
+    # One who vanished keeps a place for a second or two, while the next of its kind is there already.
+    async with own_server(model=model, sessions=sessions + 3 * troublemakers) as server:
         tree = Tree(server.pid)
         before = tree.descriptors()
         evening = _Evening(server.url, 60 * minutes, random.Random(seed))
