@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from duologue.audio import Wave, samples
+from duologue.backends.pocket.brain.interjections import wants_floor
 from duologue.backends.pocket.language import vocabulary
 from duologue.ears.channel import Channel
 from duologue.ears.utterance import LONGEST, OPEN_LONGEST, Said, Utterance
@@ -129,3 +130,23 @@ def test_a_long_utterance_is_cut_and_its_words_are_joined(decoder: pocketsphinx.
     assert said.until == len(piece) * times
     # a cut may fall into a word; the others are all there
     assert said.text.count("what is five plus seven") >= times - 2
+
+
+@pytest.mark.parametrize("voice", ["slt", "kal16", "rms"])
+@pytest.mark.parametrize("said", ["stop", "right", "yeah", "wait"])
+def test_an_interjection_is_heard_for_what_it_wants(decoder: pocketsphinx.Decoder, said: str, voice: str) -> None:
+    few = VOCABULARY.interjection_decoder()
+    wave = scene(said, voice)
+    utterance = Utterance(VOCABULARY, decoder, Channel.unknown(), few)
+    utterance.push(wave[: samples(1.0)])
+    while utterance.ready:
+        utterance.step()
+    told = utterance.say()
+    utterance.push(noise(samples(1.0), -75.0))
+    while utterance.ready:
+        utterance.step()
+    long = utterance.say()
+    utterance.end()
+    assert told is not None and told.interjection is not None
+    assert wants_floor(told.interjection) is wants_floor(said)
+    assert long is not None and long.interjection is None

@@ -29,6 +29,7 @@ class Word:
     final: bool = False
     confidence: float | None = 0.9
     open_text: str | None = None
+    interjection: str | None = None
 
 
 class ScriptedListening:

@@ -30,7 +30,7 @@ async def test_pocket_is_stopped_by_others_and_not_by_itself(monkeypatch: pytest
 
 
 async def test_without_a_canceller_it_stops_itself() -> None:
-    run = await echo(minutes=0.1, trials=0, at=(0.0,), cancel=False)
+    run = await echo(minutes=0.25, trials=0, at=(0.0,), cancel=False)
     assert run.levels[0].alone.false_stops > 0
 
 

@@ -1,7 +1,7 @@
 """Words from speech, for many sessions at once: PocketSphinx in worker processes, spoken to from the event loop.
 
-    recognizer.open(on_words)  →  listening.push(wave) …  →  Words, Words, …
-                                  listening.finish()      →  Words(final=True)
+recognizer.open(on_words)  →  listening.push(wave) …  →  Words, Words, …
+                              listening.finish()      →  Words(final=True)
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class Words:
     calibration is at hand."""
     open_text: str | None
     """What the open vocabulary makes of the same audio, where it was asked (free words, doubt)."""
+    interjection: str | None = None
+    """Which of the vocabulary's interjections it is most like, as long as it is no longer than one."""
 
 
 class Listening:

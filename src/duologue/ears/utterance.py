@@ -1,7 +1,8 @@
 """One utterance being recognised: samples in, the best words so far out, in slices of 100 ms.
 
 The *first ear* is the closed vocabulary. The *second*, PocketSphinx's open vocabulary, listens too where free
-words are expected or the first is in doubt. Both read the same samples, each at its own pace.
+words are expected or the first is in doubt. Both read the same samples, each at its own pace. A third, which costs
+next to nothing, holds the beginning against a few interjections.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LONGEST = 20 * RATE
 """Samples after which an utterance is cut, so that its lattice, and the end of it, stay small."""
 OPEN_LONGEST = 8 * RATE
 """Samples the second ear listens to at most: it costs three times the first."""
+
+INTERJECTION = RATE * 5 // 4
+"""Samples within which an utterance may be an interjection: 1.25 s, with the third that came before its onset."""
 
 _DOUBT_AFTER = RATE
 """How much must be heard before doubt counts: a second. The scores of a word or two say little."""
@@ -95,7 +99,7 @@ class Hearing:
     def _heard(self) -> Heard:
         words, frames, acoustic, language = [], 0, 0.0, 0.0
         for segment in self.decoder.seg() or ():
-            if segment.word[0] in "<[+":
+            if segment.word[0] in "<[+(":  # silence, noises, the joints of a grammar
                 continue
             words.append(re.sub(r"\(\d+\)$", "", segment.word))
             frames += segment.end_frame - segment.start_frame + 1
@@ -119,6 +123,8 @@ class Said:
     final: bool
     confidence: float | None
     open_text: str | None
+    interjection: str | None
+    """Which interjection it is most like; ``None`` where it is too long for one, or like none."""
 
 
 class Utterance:
@@ -129,8 +135,16 @@ class Utterance:
     * :meth:`listen_too` with a free open decoder where :attr:`wants_second`, :meth:`release` when it is over.
     """
 
-    def __init__(self, vocabulary: Vocabulary, decoder: pocketsphinx.Decoder, channel: Channel) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        decoder: pocketsphinx.Decoder,
+        channel: Channel,
+        interjections: pocketsphinx.Decoder | None = None,
+    ) -> None:
+        """``interjections``: see :meth:`Vocabulary.interjection_decoder`."""
         self.first = Hearing(decoder, channel)
+        self.third = None if interjections is None else Hearing(interjections, channel)
         self.second: Hearing | None = None
         self._vocabulary = vocabulary
         self._free = re.compile(vocabulary.open_after) if vocabulary.open_after else None
@@ -184,7 +198,10 @@ class Utterance:
 
     def step(self) -> None:
         """The first ear hears one slice."""
-        self.first.listen(self._slice(self.first.position))
+        heard = self._slice(self.first.position)
+        if self.third is not None and self.third.position == self.first.position <= INTERJECTION:
+            self.third.listen(heard)
+        self.first.listen(heard)
         if self._rehear and self.first.position >= self._rehear[0]:
             self._rehear.pop(0)
             self._furthest = self.first.position
@@ -256,9 +273,15 @@ class Utterance:
 
     def conclude(self) -> tuple[Said, Channel]:
         """The last words, and the channel as known now."""
-        channel = self.first.learnt()
+        channel = self.end()
         self._judge(self.first.heard())
         return self._said(final=True), channel
+
+    def end(self) -> Channel:
+        """The decoders are free for the next utterance (but the second: :meth:`release`); the channel as known now."""
+        if self.third is not None:
+            self.third.learnt()
+        return self.first.learnt()
 
     def _said(self, *, final: bool) -> Said:
         positions = [self.first.position, *([self.second.position] if self.second is not None else [])]
@@ -269,4 +292,10 @@ class Utterance:
             final=final,
             confidence=self._confidence,
             open_text=self.second.heard().text if self.second is not None and not behind else None,
+            interjection=self._interjection(),
         )
+
+    def _interjection(self) -> str | None:
+        if self.third is None or self._end > INTERJECTION or self.third.position < self.first.position:
+            return None
+        return self.third.heard().text or None

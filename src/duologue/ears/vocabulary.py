@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pocketsphinx
@@ -45,6 +46,8 @@ class Vocabulary:
     """A regular expression: where it matches the words so far, free words follow, and the open ear listens too."""
     doubt: float = 0.5
     """Below this confidence the open ear listens too."""
+    interjections: Mapping[str, float] = field(default_factory=dict)
+    """Phrases, and how likely each is, that the beginning of an utterance is held against by themselves."""
     language_weight: float = 6.5
     insertion: float = 0.65
     """PocketSphinx's ``lw`` and ``wip``: how much the trigrams count, and what another word costs."""
@@ -81,10 +84,20 @@ class Vocabulary:
             wip=self.insertion,
         )
 
+    def interjection_decoder(self) -> pocketsphinx.Decoder | None:
+        """A decoder of the interjections and nothing else, about 8 MB; ``None`` where there are none."""
+        if not self.interjections:
+            return None
+        decoder = _decoder(lm=None, dict=str(self.dictionary))
+        phrases = " | ".join(f"/{weight}/ {phrase}" for phrase, weight in self.interjections.items())
+        decoder.add_jsgf_string("interjections", f"#JSGF V1.0; grammar few; public <few> = {phrases};")
+        decoder.activate_search("interjections")
+        return decoder
 
-def english() -> Vocabulary:
+
+def english(interjections: Mapping[str, float] | None = None) -> Vocabulary:
     """PocketSphinx's own US English as a vocabulary, where anything may be said; a decoder takes about 100 MB."""
-    return Vocabulary(_ENGLISH / "en-us.lm.bin", _ENGLISH / "cmudict-en-us.dict")
+    return Vocabulary(_ENGLISH / "en-us.lm.bin", _ENGLISH / "cmudict-en-us.dict", interjections=interjections or {})
 
 
 def open_decoder() -> pocketsphinx.Decoder:
@@ -100,6 +113,6 @@ def _decoder(**more: object) -> pocketsphinx.Decoder:
         "samprate": 16_000,
         "fwdflat": False,  # the second and third pass would wait for the end of the utterance
         "bestpath": False,
-        "loglevel": "ERROR",
+        "loglevel": "FATAL",  # an utterance that is no interjection to its end is an "error", what matters is raised
     }
     return pocketsphinx.Decoder(pocketsphinx.Config(**{**settings, **more}))

@@ -37,6 +37,7 @@ class Worker:
         self._utterances: dict[int, Utterance] = {}
         self._turn: deque[int] = deque()
         self._spare = [vocabulary.decoder(), vocabulary.decoder()]
+        self._spare_interjections = [vocabulary.interjection_decoder() for _ in range(2)]
         self._open: pocketsphinx.Decoder | None = open_decoder()  # None while an utterance has it
 
     def take(self, message: Message) -> None:
@@ -44,7 +45,9 @@ class Worker:
         if message.kind is Kind.OPEN:
             decoder = self._spare.pop() if self._spare else self._vocabulary.decoder()
             channel = Channel.from_json(message.body.decode()) if message.body else Channel.unknown()
-            self._utterances[message.utterance] = Utterance(self._vocabulary, decoder, channel)
+            third = self._spare_interjections.pop() if self._spare_interjections else None
+            third = third or self._vocabulary.interjection_decoder()
+            self._utterances[message.utterance] = Utterance(self._vocabulary, decoder, channel, third)
             self._turn.append(message.utterance)
             return
         utterance = self._utterances.get(message.utterance)
@@ -55,7 +58,7 @@ class Worker:
         elif message.kind is Kind.FINISH:
             utterance.finish()
         elif message.kind is Kind.DROP:
-            utterance.first.learnt()
+            utterance.end()
             self._close(message.utterance)
         else:
             raise ValueError(f"{message.kind.name} is not for a worker")
@@ -105,6 +108,8 @@ class Worker:
         self._open = utterance.release() or self._open
         if len(self._spare) < _SPARE:
             self._spare.append(utterance.first.decoder)
+        if utterance.third is not None and len(self._spare_interjections) < _SPARE:
+            self._spare_interjections.append(utterance.third.decoder)
 
     def _tell(self, key: int, said: Said | None, channel: Channel | None = None) -> None:
         if said is None:

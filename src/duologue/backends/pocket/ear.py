@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from duologue.backends.pocket.brain.interjections import INTERJECTIONS
 from duologue.backends.pocket.language import vocabulary
 from duologue.backends.pocket.parts import Words
 from duologue.ears.recognizer import Listening, Recognizer
@@ -52,4 +53,4 @@ def pocket_ear(workers: int = WORKERS) -> PocketEar:
 
 def open_ear(workers: int = WORKERS) -> PocketEar:
     """The ear with the vocabulary of all English, for a brain to which anything may be said; not yet started."""
-    return PocketEar(Recognizer(english(), workers=workers))
+    return PocketEar(Recognizer(english(INTERJECTIONS), workers=workers))

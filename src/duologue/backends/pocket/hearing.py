@@ -9,7 +9,7 @@ import structlog
 
 from duologue.audio import RATE, Wave
 from duologue.backends.contract import Event, Failed, Hypothesis, Turn
-from duologue.backends.pocket.brain import Judgement, Utterance
+from duologue.backends.pocket.brain import Judgement, Utterance, interjections
 from duologue.backends.pocket.parts import Mind, SessionEar, Words
 
 log = structlog.get_logger("duologue.pocket")
@@ -26,20 +26,41 @@ UNSURE = 0.5
 """Below this confidence words that look unfinished may as well be whole and misheard."""
 
 
-def _complete(judgement: Judgement, words: Words) -> bool | None:
+def _complete(complete: bool | None, words: Words) -> bool | None:
     """The brain's judgement, as far as the ear is sure of the words."""
     unsure = words.confidence is not None and words.confidence < UNSURE
-    return None if unsure and judgement.complete is False else judgement.complete
+    return None if unsure and complete is False else complete
 
 
 CLEAR = 0.6
 """From this confidence two words that make no sense are words all the same, and no hum misheard."""
 
 
+FEW = 2
+"""So many words at most an interjection is misheard as."""
+
+
 def _backchannel(judgement: Judgement, words: Words) -> bool | None:
     """The brain's judgement, and where it has none the ear's."""
-    clear = words.confidence is not None and words.confidence >= CLEAR and len(words.text.split()) > 1
-    return False if judgement.backchannel is None and clear else judgement.backchannel
+    count = len(words.text.split())
+    clear = words.confidence is not None and words.confidence >= CLEAR and count > 1
+    if judgement.backchannel is None and clear:
+        return False
+    if words.interjection is None or not 0 < count <= FEW:
+        return judgement.backchannel
+    wants = interjections.wants_floor(words.interjection)
+    if judgement.backchannel is None:
+        return not wants
+    misheard = judgement.backchannel is False and count == 1 and not interjections.wants_floor(words.text)
+    return None if misheard and not wants else judgement.backchannel
+
+
+def _text(judgement: Judgement, words: Words) -> str:
+    """The words; of a single one that makes no sense, the interjection that it must be instead."""
+    lonely = judgement.backchannel is None and len(words.text.split()) == 1
+    if lonely and words.interjection is not None and interjections.wants_floor(words.interjection):
+        return words.interjection
+    return words.text
 
 
 class TurnHeard:
@@ -53,6 +74,7 @@ class TurnHeard:
         self._mind = mind
         self._emit = emit
         self._words: Words | None = None
+        self._text = ""
         self._lost: str | None = None
         self.ended = False
         """Whether it is over, though its final words may still be owed."""
@@ -106,7 +128,7 @@ class TurnHeard:
         words = self._words
         if words is None:
             return Utterance("")
-        return Utterance(words.text, confidence=words.confidence, open_text=words.open_text)
+        return Utterance(self._text, confidence=words.confidence, open_text=words.open_text)
 
     def _accounts_for(self, target: int) -> bool:
         if self.final:
@@ -118,21 +140,23 @@ class TurnHeard:
     def _on_words(self, words: Words) -> None:
         try:
             judgement = self._mind.judge(words.text)
+            text = _text(judgement, words)
+            complete = (judgement if text == words.text else self._mind.judge(text)).complete
         except Exception as error:
             # The ear that calls listens for other sessions too; a fault in this one's brain is not its affair.
             log.exception("hypothesis could not be judged", turn=self.id, text=words.text)
             self._listening.drop()
             self._on_lost(f"pocket could not make sense of this turn: {type(error).__name__}: {error}")
             return
-        self._words = words
+        self._words, self._text = words, text
         self._news.set()
         self._emit(
             Hypothesis(
                 self.id,
-                words.text,
+                text,
                 until=self._start + words.until,
                 final=words.final,
-                complete=_complete(judgement, words),
+                complete=_complete(complete, words),
                 backchannel=_backchannel(judgement, words),
             )
         )

@@ -39,6 +39,10 @@ class Words(Protocol):
     def open_text(self) -> str | None:
         """The same with an open vocabulary, where the ear has a second opinion."""
 
+    @property
+    def interjection(self) -> str | None:
+        """Which interjection it is most like, as long as it is no longer than one."""
+
 
 class Listening(Protocol):
     """One utterance on its way through the ear."""

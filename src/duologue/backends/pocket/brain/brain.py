@@ -107,8 +107,8 @@ class Brain:
         if verdict.complete is not True and (pending := self._state.pending) and text.strip():
             answer = _fill(pending, text)
             free = {kind for _, kind in pending.wanted if KINDS[kind].free}
-            if answer is not None and not free:
-                return Judgement(True, backchannel=False)
+            if answer is not None:
+                return Judgement(verdict.complete if free else True, backchannel=False)
         return verdict
 
     # -- planning ---------------------------------------------------------------------------------------

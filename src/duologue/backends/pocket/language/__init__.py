@@ -11,6 +11,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+from duologue.backends.pocket.brain.interjections import INTERJECTIONS
 from duologue.ears.vocabulary import Calibration, Vocabulary
 
 HERE = Path(str(files(__name__)))
@@ -28,4 +29,11 @@ DOUBT = 0.2
 def vocabulary() -> Vocabulary:
     """What pocket's ear listens for."""
     calibration = Calibration(**json.loads(CALIBRATION.read_text())) if CALIBRATION.is_file() else None
-    return Vocabulary(LANGUAGE_MODEL, DICTIONARY, calibration=calibration, open_after=FREE_WORDS, doubt=DOUBT)
+    return Vocabulary(
+        LANGUAGE_MODEL,
+        DICTIONARY,
+        calibration=calibration,
+        open_after=FREE_WORDS,
+        doubt=DOUBT,
+        interjections=INTERJECTIONS,
+    )

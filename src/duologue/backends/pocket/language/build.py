@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pocketsphinx
 
+from duologue.backends.pocket.brain.interjections import INTERJECTIONS
 from duologue.backends.pocket.brain.phrasings import BACKGROUND, PRONUNCIATIONS, sentences
 from duologue.ears.ngram import Openness, Trigrams, estimate, write_arpa
 
@@ -75,9 +76,10 @@ def background(sounds: Iterable[str]) -> dict[str, float]:
 
 
 def dictionary(model: Trigrams, sounds: Mapping[str, list[str]]) -> str:
-    """Every word of the model and its sounds; ``ValueError`` for a word nobody can pronounce."""
+    """Every word of the model and of the interjections, with its sounds; ``ValueError`` for one that has none."""
     lines = []
-    for word in sorted(words[0] for words in model.probabilities if len(words) == 1):
+    known = {words[0] for words in model.probabilities if len(words) == 1}
+    for word in sorted(known.union(*map(str.split, INTERJECTIONS))):
         if word.startswith("<"):
             continue
         if word not in sounds:
