@@ -32,9 +32,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch, **script: Any) -> None:
 
 def test_percentiles() -> None:
     assert Spread.of([]) is None
-    assert Spread.of([0.1]) == Spread(1, 100, 100, 100)
+    assert Spread.of([0.1]) == Spread(1, 100, 100, 100, 100)
     spread = Spread.of([0.001 * n for n in range(101)])
-    assert spread == Spread(101, 50, 95, 100)
+    assert spread == Spread(101, 50, 95, 99, 100)
     assert "p95 95 ms" in str(spread)
 
 

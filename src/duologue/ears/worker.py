@@ -24,6 +24,9 @@ from duologue.ears.utterance import Said, Utterance
 from duologue.ears.vocabulary import Vocabulary, open_decoder
 from duologue.ears.wire import Kind, Message, Unpacker
 
+NICE = 10
+"""Where there are too few cores for all, the sockets come first: one who sends minutes at once waits, nobody else."""
+
 _SPARE = 8
 """Decoders kept for the next utterances, 8 MB each."""
 
@@ -122,6 +125,7 @@ def main() -> None:
     """Serve until the recogniser closes the pipe. Signals are the recogniser's business: a server drains first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(NICE)
     source, sink = sys.stdin.fileno(), os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between the messages
 

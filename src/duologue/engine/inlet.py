@@ -23,6 +23,9 @@ import numpy as np
 
 from duologue.audio import Wave
 
+BACKLOG = {"live": 4, "kyutai": 25}
+"""Frames that may wait: a third of a second; and two seconds where a clock that stands still must be caught up."""
+
 SILENT_AFTER = 0.1
 """Seconds without sound after which a live client counts as silent."""
 
@@ -111,10 +114,12 @@ class Inlet:
             return wave
         spoken = (now - self._resumed) * self._rate + self._size
         self._since += len(wave)
-        late = min(self._filled, len(wave), max(0, round(self._since - spoken)))
-        self._since -= late
-        self._filled -= late
-        return wave[late:]
+        if self._since - spoken < len(wave) / 2 or self._filled < len(wave):
+            return wave
+        # A piece is dropped whole: what is left of one would put the frames out of phase with the pieces.
+        self._since -= len(wave)
+        self._filled -= len(wave)
+        return wave[:0]
 
     def fill(self, now: float) -> None:
         """Silence for the time in which a live client sent nothing."""

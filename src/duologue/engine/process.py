@@ -18,6 +18,7 @@ from typing import Literal
 import structlog
 
 from duologue.audio import Wave
+from duologue.engine.inlet import BACKLOG
 from duologue.engine.messages import (
     Broken,
     Command,
@@ -68,8 +69,14 @@ class Place:
 
     def hear(self, wave: Wave) -> None:
         """The next of what it hears, any length, at the model's rate."""
-        if self._alive:
-            self._engine.send(Sound(self._seat, wave))
+        if not self._alive:
+            return
+        ready = self._engine.ready
+        excess = 0 if ready is None else len(wave) - max(BACKLOG.values()) * ready.frame
+        if excess > 0:  # no inlet keeps that much, and minutes sent at once need not stand in everybody's way
+            self._on_event(Dropped(self._seat, excess))
+            wave = wave[excess:]
+        self._engine.send(Sound(self._seat, wave))
 
     def hush(self, on: bool) -> None:
         """Be silent, or free to speak."""

@@ -25,7 +25,7 @@ import structlog
 import torch
 from numpy.typing import NDArray
 
-from duologue.engine.inlet import Beat, Inlet
+from duologue.engine.inlet import BACKLOG, Beat, Inlet
 from duologue.engine.messages import (
     Command,
     Dropped,
@@ -44,9 +44,6 @@ from duologue.engine.pace import Pace
 from duologue.engine.spelling import Spelling
 from duologue.models.contract import FrameModel, Prompted
 from duologue.nn.rows import Rows, State
-
-BACKLOG = {"live": 4, "kyutai": 25}
-"""Frames that may wait: a third of a second; and two seconds where a clock that stands still must be caught up."""
 
 STARVED = 1.0
 """Seconds after which a persona gets its next piece although there is no time for it."""

@@ -403,9 +403,10 @@ def soak(model: str, as_json: bool, minutes: float, sessions: int, troublemakers
         click.echo(json.dumps(result.to_json()))
         return
     click.echo(f"{result.model}: {result.minutes:g} minutes, {result.sessions} guests who converse")
-    click.echo(f"  answered       {result.asked - result.unanswered} of {result.asked}")
-    click.echo(f"  alone          {_spread(result.alone)}")
-    click.echo(f"  beside others  {_spread(result.beside)}")
+    click.echo(f"  answered       {result.asked - sum(result.unanswered)} of {result.asked}")
+    alone, beside = result.unanswered
+    click.echo(f"  alone          {_spread(result.alone)}; {alone} unanswered")
+    click.echo(f"  beside others  {_spread(result.beside)}; {beside} unanswered")
     click.echo(f"  memory         {result.megabytes_an_hour:+.1f} MB an hour")
     click.echo(f"  descriptors    {result.descriptors[0]} before, {result.descriptors[1]} after")
     click.echo("  the others     " + ", ".join(f"{name}: {many}" for name, many in result.misbehaved.items()))

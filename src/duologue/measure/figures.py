@@ -15,6 +15,7 @@ class Spread:
     count: int
     p50: int
     p95: int
+    p99: int
     longest: int
 
     @classmethod
@@ -22,8 +23,8 @@ class Spread:
         """Of ``durations`` in seconds; ``None`` where there are none. Percentiles are interpolated."""
         if not durations:
             return None
-        p50, p95, longest = (round(1000 * float(at)) for at in np.percentile(durations, (50, 95, 100)))
-        return cls(len(durations), p50, p95, longest)
+        p50, p95, p99, longest = (round(1000 * float(at)) for at in np.percentile(durations, (50, 95, 99, 100)))
+        return cls(len(durations), p50, p95, p99, longest)
 
     def __str__(self) -> str:
         return f"p50 {self.p50} ms, p95 {self.p95} ms, longest {self.longest} ms ({self.count})"

@@ -9,7 +9,6 @@ well-behaved must not notice is the others: their answers come as soon, and all 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -55,7 +54,8 @@ class Soak:
     minutes: float
     sessions: int
     asked: int
-    unanswered: int
+    unanswered: tuple[int, int]
+    """Of the questions asked while nobody misbehaved, and of those asked beside those who did."""
     alone: Spread | None
     """First-response latency of the well-behaved while nobody misbehaves."""
     beside: Spread | None
@@ -89,25 +89,25 @@ async def soak(
     async with own_server(model=model, sessions=sessions + 3 * troublemakers) as server:
         tree = Tree(server.pid)
         before = tree.descriptors()
-        evening = _Evening(server.url, 60 * minutes, random.Random(seed))
+        evening = _Evening(server.url, 60 * minutes)
         async with asyncio.TaskGroup() as group:
             for index in range(sessions):
                 group.create_task(evening.converse(index))
-            for _ in range(troublemakers):
-                group.create_task(evening.misbehave())
+            for index in range(troublemakers):
+                group.create_task(evening.misbehave(seed + index))
             group.create_task(evening.watch(tree, told))
         await asyncio.sleep(2.0)  # the last of them are being seen off
         after = tree.descriptors()
-    alone = [latency for at, latency in evening.latencies if at < ALONE * evening.duration]
-    beside = [latency for at, latency in evening.latencies if at >= ALONE * evening.duration]
+    alone = [latency for at, latency in evening.asked if at < ALONE * evening.duration]
+    beside = [latency for at, latency in evening.asked if at >= ALONE * evening.duration]
     return Soak(
         model=evening.model,
         minutes=minutes,
         sessions=sessions,
-        asked=evening.asked,
-        unanswered=evening.asked - len(evening.latencies),
-        alone=Spread.of(alone),
-        beside=Spread.of(beside),
+        asked=len(evening.asked),
+        unanswered=(alone.count(None), beside.count(None)),
+        alone=Spread.of([latency for latency in alone if latency is not None]),
+        beside=Spread.of([latency for latency in beside if latency is not None]),
         misbehaved=evening.misbehaved,
         megabytes_an_hour=round(slope(evening.looks, SETTLED * evening.duration), 2),
         descriptors=(before, after),
@@ -124,14 +124,12 @@ def slope(looks: list[Look], since: float) -> float:
 
 
 class _Evening:
-    def __init__(self, url: str, duration: float, chance: random.Random) -> None:
+    def __init__(self, url: str, duration: float) -> None:
         self.url, self.duration = url, duration
-        self.chance = chance
         self.began = time.monotonic()
         self.model = ""
-        self.asked = 0
-        self.latencies: list[tuple[float, float]] = []
-        """(when it was asked, seconds until the answer)."""
+        self.asked: list[tuple[float, float | None]] = []
+        """Of each question: when it was asked, and the seconds until its answer, if there was one."""
         self.misbehaved = dict.fromkeys(MISBEHAVIOURS, 0)
         self.looks: list[Look] = []
 
@@ -152,15 +150,14 @@ class _Evening:
                         break
                     spoken = speak(QUESTIONS[number % len(QUESTIONS)], VOICES[0])
                     at, number = self.now, number + 1
-                    self.asked += 1
                     came = await exchange(caller, spoken.wave, spoken.end)
-                    if came.latency is not None:
-                        self.latencies.append((at, came.latency))
+                    self.asked.append((at, came.latency))
 
-    async def misbehave(self) -> None:
+    async def misbehave(self, seed: int) -> None:
         """One thing after the other, once the others have been alone for long enough."""
         await asyncio.sleep(ALONE * self.duration)
-        await make_trouble(self.url, self.chance, self.began + self.duration, self.misbehaved)
+        for name, many in (await make_trouble(self.url, seed, self.duration - self.now)).items():
+            self.misbehaved[name] += many
 
     async def watch(self, tree: Tree, told: Callable[[float], None]) -> None:
         """A look now and then."""

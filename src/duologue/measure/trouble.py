@@ -1,4 +1,8 @@
-"""Clients that misbehave: each connects, does one thing that no client should, and is replaced by the next."""
+"""Clients that misbehave: each connects, does one thing that no client should, and is replaced by the next.
+
+They run in a process of their own (:func:`make_trouble`), for minutes of sound that are made and sent at once hold up
+whoever makes them, and that must not be whoever is measured.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import asyncio
 import base64
 import json
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 import numpy as np
 import websockets.asyncio.client as ws
@@ -16,11 +22,28 @@ from websockets.protocol import State
 
 from duologue.audio import RATE
 from duologue.audio.formats import encode_pcm16
+from duologue.measure.lines import LineError
 from duologue.measure.voices import VOICES, speak
 
 
-async def make_trouble(url: str, chance: random.Random, until: float, done: dict[str, int]) -> None:
-    """One thing after the other until the monotonic clock says so; counted in ``done`` by name."""
+async def make_trouble(url: str, seed: int, seconds: float) -> dict[str, int]:
+    """One thing after the other for so long, against the server at ``url``; how often each was done, by its name."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __name__, url, str(seed), str(seconds), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        told, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    if process.returncode:
+        raise LineError(f"the troublemaker itself was in trouble: it exited with {process.returncode}")
+    done: dict[str, int] = json.loads(told)
+    return done
+
+
+async def _misbehave(url: str, chance: random.Random, until: float) -> dict[str, int]:
+    done: dict[str, int] = {}
     address = url.replace("http", "ws", 1) + "/v1/realtime?model=duologue"
     while time.monotonic() < until:
         name = chance.choice(list(MISBEHAVIOURS))
@@ -31,6 +54,7 @@ async def make_trouble(url: str, chance: random.Random, until: float, done: dict
             pass  # it was shown the door, which is what it came for
         done[name] = done.get(name, 0) + 1
         await asyncio.sleep(0.2)
+    return done
 
 
 Socket = ws.ClientConnection
@@ -100,9 +124,14 @@ async def _hisses(socket: Socket, chance: random.Random) -> None:
 
 async def _pours(socket: Socket, chance: random.Random) -> None:
     """Three minutes of speech in one go."""
-    spoken = speak("once upon a time there was a king", VOICES[0]).wave
-    await socket.send(_append(encode_pcm16(np.resize(spoken, 180 * RATE))))
+    await socket.send(_minutes())
     await asyncio.sleep(3.0)
+
+
+@cache
+def _minutes() -> str:
+    spoken = speak("once upon a time there was a king", VOICES[0]).wave
+    return _append(encode_pcm16(np.resize(spoken, 180 * RATE)))
 
 
 async def _knocks(socket: Socket, chance: random.Random) -> None:
@@ -117,3 +146,8 @@ MISBEHAVIOURS: dict[str, Callable[[Socket, random.Random], Awaitable[None]]] = {
     "sends minutes at once": _pours,
     "comes and goes": _knocks,
 }
+
+
+if __name__ == "__main__":
+    where, seed_, seconds_ = sys.argv[1:]
+    print(json.dumps(asyncio.run(_misbehave(where, random.Random(int(seed_)), time.monotonic() + float(seconds_)))))

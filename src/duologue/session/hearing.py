@@ -14,6 +14,10 @@ from duologue.session.clock import STALL, HeardClock
 STEP = samples(0.04)
 """Audio that arrives in larger pieces is heard in steps of this many samples, so that time passes within it."""
 
+FORESEEN = 4 * STEP
+"""So far ahead of what is heard the voice detector is given sound: enough for the frames of many sessions to be judged
+together, and not so much that minutes sent at once, all judged at the first step, hold up everybody else."""
+
 
 class Recent:
     """The last second of sound: a turn begins before its onset is known."""
@@ -56,6 +60,10 @@ class HeardTimeline:
         self._voice_zero = 0
         """Where the voice detector's own count begins."""
         self._waiting: deque[tuple[Wave, float]] = deque()
+        self._unforeseen: deque[Wave] = deque()
+        """The last of them, which the voice detector was not given yet."""
+        self._foreseen = 0
+        """Samples that it was given."""
         self.arrived = 0
         """Samples that arrived so far, heard or waiting."""
 
@@ -78,8 +86,9 @@ class HeardTimeline:
         """The next samples, any length."""
         for start in range(0, len(wave), STEP):
             self._waiting.append((wave[start : start + STEP], now))
-        self._voice.hear(wave)
+            self._unforeseen.append(wave[start : start + STEP])
         self.arrived += len(wave)
+        self._foresee()
 
     def step(self) -> Step | None:
         """Hear a little of what arrived, if anything waits."""
@@ -88,6 +97,7 @@ class HeardTimeline:
         wave, at = self._waiting.popleft()
         self.clock.hear(len(wave), at)
         self.recent.push(wave)
+        self._foresee()
         events = self._voice.events(self.position - self._voice_zero)
         return Step(wave, at, [replace(event, at=self._voice_zero + event.at) for event in events])
 
@@ -108,5 +118,12 @@ class HeardTimeline:
         self._threshold = threshold
         self._voice = VoiceActivity(threshold=threshold)
         self._voice_zero = self.position
-        for wave, _ in self._waiting:
+        self._unforeseen, self._foreseen = deque(wave for wave, _ in self._waiting), self.position
+        self._foresee()
+
+    def _foresee(self) -> None:
+        """Give the voice detector what is about to be heard."""
+        while self._unforeseen and self._foreseen < self.position + FORESEEN:
+            wave = self._unforeseen.popleft()
+            self._foreseen += len(wave)
             self._voice.hear(wave)
