@@ -31,8 +31,8 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     ``name``: a directory of a published layout, or a repository of the hub (``owner/name``, ``owner/name@revision``).
     The others are as on the command line. Returns the system's own class:
     :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`, which are
-    :class:`duologue.models.contract.FrameModel`, or :class:`duologue.models.qwen2_audio_turns.Qwen2Audio`, which is a
-    :class:`duologue.models.contract.TurnModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
+    :class:`duologue.models.contract.FrameModel`, or :class:`duologue.models.qwen2_audio_turns.Qwen2Audio` or
+    :class:`duologue.models.llama_omni_turns.LlamaOmni`, which are :class:`duologue.models.contract.TurnModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
     """
     from duologue.engine import loading
 

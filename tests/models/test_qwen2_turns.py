@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.models.turns import answer, ask, sound, tokens
 
 import duologue
 from duologue.checkpoints.files import CheckpointError
 from duologue.engine.loading import CannotLoad, load
 from duologue.models.contract import Ids, Line, Manner, Sound, Uttered
-from duologue.models.qwen2_audio_files import SYSTEM, byte_level
-from duologue.models.qwen2_audio_turns import Qwen2Audio, Qwen2AudioState
+from duologue.models.qwen2_audio_files import SYSTEM
+from duologue.models.qwen2_audio_turns import Qwen2Audio
 from duologue.models.text import Vocabulary, Writing
+from duologue.models.tiny import byte_level
 from duologue.nn.rows import Rows
 
 
@@ -33,36 +34,6 @@ def model(directory: Path) -> Qwen2Audio:
     made = duologue.load(str(directory), device="cpu", dtype="float32")
     assert isinstance(made, Qwen2Audio)
     return made
-
-
-def sound(key: int, seconds: float = 0.5) -> Sound:
-    noise = np.random.default_rng(key).normal(0, 0.1, round(16_000 * seconds))
-    return Sound(key, noise.astype(np.float32))
-
-
-def ask(model: Qwen2Audio, state: Qwen2AudioState, row: int, lines: Sequence[Line], manner: Manner, at: int = 0) -> int:
-    """Reads the prompt from position ``at`` on; returns its length."""
-    rows, pieces = Rows.of([row]), model.layout(lines, manner)
-    x = torch.cat(model.embed(pieces))
-    assert len(x) == sum(map(model.size, pieces))
-    model.rewind(state, rows, at)
-    model.prefill(state, rows, x[None, at:-1])
-    model.begin(state, rows, x[None, -1:], [pieces], [manner])
-    return len(x)
-
-
-def answer(model: Qwen2Audio, lines: Sequence[Line], manner: Manner) -> list[Uttered]:
-    with torch.inference_mode():
-        state = model.state(1)
-        ask(model, state, 0, lines, manner)
-        said = [model.step(state, Rows.of([0]))[0]]
-        while said[-1].end is None:
-            said += model.step(state, Rows.of([0]))
-    return said
-
-
-def tokens(said: Sequence[Uttered]) -> list[int]:
-    return [column for each in said for column, _ in each.tokens if isinstance(column, int)]
 
 
 def test_rows_at_different_positions_say_what_they_say_alone(model: Qwen2Audio) -> None:

@@ -576,7 +576,7 @@ def server(as_json: bool, protocol: Any, sessions: int, duration: float, trouble
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return
-    tied = "tied to one core" if result.one_core else "on the only core there is"
+    tied = "tied to one core" if result.one_core else "on whatever cores there are"
     beside = f", beside {result.troublemakers} that misbehave" if result.troublemakers else ""
     click.echo(f"an echo in {result.protocol}, {result.sessions} at once{beside}, server and engine {tied}")
     click.echo(

@@ -20,7 +20,16 @@ from duologue.encoders.whisper import WhisperConfig
 from duologue.measure.golden import Case, Check, Claim
 from duologue.models.contract import Ids, Line, Sound
 from duologue.models.llama3 import laid_out
-from duologue.models.llama_omni import Collapse, LlamaOmniConfig, LlamaOmniNet, SpeechDecoder, keys, positions
+from duologue.models.llama_omni import (
+    REQUIRED,
+    Collapse,
+    LlamaOmniConfig,
+    LlamaOmniNet,
+    SpeechDecoder,
+    keys,
+    positions,
+)
+from duologue.nn.attention import rotation
 from duologue.nn.cache import Whole
 from duologue.nn.rows import Rows
 
@@ -43,7 +52,7 @@ def net(case: Case, parts: tuple[str, ...], tensors: Tensors | None = None, **si
         hidden=4 * whisper.get("n_audio_state", 16),
         steps=whisper.get("n_audio_ctx", 1500),
     )
-    config = LlamaOmniConfig.from_published(sizes, tower)
+    config = LlamaOmniConfig.from_published({**dict.fromkeys(REQUIRED, 1), **sizes}, tower)
     model = unfilled(lambda: LlamaOmniNet(config), "cpu", torch.float32)
     keys(config).load(model, case.weights if tensors is None else tensors, source=str(case.folder), parts=parts)
     return model
@@ -107,8 +116,6 @@ def _without_embedding(case: Case) -> Tensors:
 
 
 def _first_block(model: LlamaOmniNet, x: Tensor) -> Tensor:
-    from duologue.nn.attention import rotation
-
     c = model.config.decoder
     memory = Whole(x.shape[1], None)
     turn = rotation(memory.positions, c.head_dim, c.theta, c.stretch)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MODULES = {
     "moshi": "duologue.models.moshi_files",
     "personaplex": "duologue.models.personaplex_files",
+    "llama_omni": "duologue.models.llama_omni_files",
     "qwen2_audio": "duologue.models.qwen2_audio_files",
 }
 """By the names that commands take; recognised in this order. (A new system adds its line with its module.)"""

@@ -46,10 +46,12 @@ def laid_out(lines: Sequence[Line], encode: Callable[[str], Sequence[int]], cont
         lines = [Line("system", (INSTRUCTIONS,)), *lines]
     for line in lines:
         header(line.role)
+        said = ""
         written = any(isinstance(part, str) and part.strip() for part in line.parts)
         for part in line.parts:
             if isinstance(part, str):
-                text += part.strip()
+                text += " " * (bool(said) and text == said) + part.strip()
+                said = text
             elif isinstance(part, Sound):
                 put(part)
                 text += "\n" if written else f"\n{SPOKEN}"

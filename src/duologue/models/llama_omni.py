@@ -82,19 +82,21 @@ class LlamaOmniConfig:
             "speech_projector_type": "linear", "speech_generator_type": "ctc",
         }  # fmt: skip
         wrong = [f"{key}={config[key]!r}" for key, value in fixed.items() if config.get(key, value) != value]
-        scaling = config.get("rope_scaling") or {}
+        wrong += [f"{key} is missing" for key in REQUIRED if key not in config]
+        scaling = config.get("rope_scaling", {})
+        scaling = {"factor": 1.0} if scaling is None else scaling  # said outright: nothing is stretched
         if scaling.get("rope_type", "llama3") != "llama3":
             wrong.append(f"rope_scaling={scaling!r}")
         if wrong:
-            raise ValueError(f"the checkpoint asks for what this model does not do: {', '.join(wrong)}")
+            raise ValueError(f"the configuration is not one of this model: {', '.join(wrong)}")
         return cls(
             tower=tower or WhisperConfig(),
             dim=config["hidden_size"],
-            layers=config.get("num_hidden_layers", 1),
-            heads=config.get("num_attention_heads", 1),
-            kv_heads=config.get("num_key_value_heads", config.get("num_attention_heads", 1)),
-            hidden=config.get("intermediate_size", 1),
-            vocabulary=config.get("vocab_size", 1),
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            kv_heads=config.get("num_key_value_heads", config["num_attention_heads"]),
+            hidden=config["intermediate_size"],
+            vocabulary=config["vocab_size"],
             context=config.get("max_position_embeddings", 131_072),
             theta=float(config.get("rope_theta", 500_000.0)),
             stretch=Stretch(
@@ -110,6 +112,10 @@ class LlamaOmniConfig:
             upsample=config.get("ctc_upsample_factor", 25),
             units=config.get("unit_vocab_size", 1000),
         )
+
+
+REQUIRED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
+"""What a configuration must say."""
 
 
 def _sizes(written: str) -> tuple[int, int, int, int]:
@@ -197,7 +203,8 @@ class LlamaOmniNet(nn.Module):
     def hear(self, mel: Tensor) -> Tensor:
         """Log-mel [N, mels, F] of the padded window → [N, F/10, dim]. Silence at its end is heard as well: the model
         never saw fewer positions."""
-        return self.project(self.tower.norm(self.tower(mel)))
+        heard: Tensor = self.tower.norm(self.tower(mel))
+        return self.project(heard.to(self.embedding.dtype))
 
     def embed(self, ids: Tensor) -> Tensor:
         """int64 […] → […, dim]."""

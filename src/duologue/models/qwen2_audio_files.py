@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from duologue.checkpoints.files import CheckpointError, open_directory, read_json
 from duologue.checkpoints.keys import unfilled
@@ -21,6 +20,7 @@ from duologue.models.catalogue import System
 from duologue.models.qwen2_audio import Qwen2AudioConfig, Qwen2AudioNet, keys, manifest
 from duologue.models.qwen2_audio_turns import PUBLISHED, Qwen2Audio
 from duologue.models.text import Vocabulary
+from duologue.models.tiny import byte_level, fill
 from duologue.nn.linear import pack, quantize
 from duologue.nn.sampling import Sampling
 
@@ -95,25 +95,11 @@ def write(directory: Path, *, seed: int, sizes: Mapping[str, Any]) -> None:
     if config.vocabulary < tokenizer.get_vocab_size():
         raise CheckpointError(f"a vocabulary of {config.vocabulary} is too small; bytes alone are 256")
     directory.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in net.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
-        scale = 0.1 if parameter.dim() == 1 else parameter[0].numel() ** -0.5
-        parameter.copy_(noise * scale + float("norm" in name and name.endswith("weight")))
+    fill(net, torch.Generator().manual_seed(seed))
     published = {name: view.contiguous().clone() for name, view in keys(config).published(net).items()}
     save_file(published, directory / "model.safetensors")
     (directory / "config.json").write_text(json.dumps(raw, indent=1))
     tokenizer.save(str(directory / "tokenizer.json"))
-
-
-def byte_level(control: tuple[str, ...]) -> Tokenizer:
-    """A tokenizer whose tokens are bytes, and control tokens after them."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={letter: n for n, letter in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in control])
-    return tokenizer
 
 
 SYSTEM = System(

@@ -7,7 +7,7 @@ more than 30 s are several sounds of one turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,11 +15,12 @@ from torch import Tensor
 from duologue.encoders.mel import RATE
 from duologue.models.chatml import laid_out
 from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
+from duologue.models.drawing import draw
 from duologue.models.qwen2_audio import Qwen2AudioNet, frames, positions
 from duologue.models.text import Vocabulary, Writing
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
-from duologue.nn.sampling import Sampling, draw_keys
+from duologue.nn.sampling import Sampling
 
 PUBLISHED = Sampling(0.7, 20, 0.5, 1.1)
 """How it draws where its generation_config.json says nothing."""
@@ -151,25 +152,11 @@ class Qwen2Audio:
         logits = self.net.logits(hidden)[:, 0].float()
         logits[:, self.net.config.placeholder] = float("-inf")  # it would be taken for sound that nobody made
         answers = [state.answers[row] for row in rows.host]
-        tokens = self._draw(state, rows, answers, logits, at)
+        tokens = draw(self.sampling, [answer.manner for answer in answers], logits, at, rows.take(state.seen))
         rows.put(state.coming, self.net.embed(tokens).to(state.coming.dtype))
         state.seen[rows.index, tokens] = True
         return [self._said(state, answer, token, int(position))
                 for answer, token, position in zip(answers, tokens.tolist(), at, strict=True)]  # fmt: skip
-
-    def _draw(
-        self, state: Qwen2AudioState, rows: Rows, answers: Sequence[Answering], logits: Tensor, at: Tensor
-    ) -> Tensor:
-        seeds = torch.tensor([answer.manner.seed for answer in answers], device=logits.device)
-        drawn = draw_keys(seeds, at.to(logits.device), 1)[:, 0]
-        seen, tokens = rows.take(state.seen), torch.zeros(len(answers), dtype=torch.int64, device=logits.device)
-        ways: dict[float | None, list[int]] = {}
-        for n, answer in enumerate(answers):
-            ways.setdefault(answer.manner.temperature, []).append(n)
-        for temperature, members in ways.items():
-            way = self.sampling if temperature is None else replace(self.sampling, temperature=temperature)
-            tokens[members] = way.choose(logits[members], drawn[members], seen[members])
-        return tokens
 
     def _said(self, state: Qwen2AudioState, answer: Answering, token: int, position: int) -> Uttered:
         entered = () if answer.last is None else (answer.last,)
