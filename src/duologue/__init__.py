@@ -29,10 +29,11 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     """A model that can be driven without a server: frame by frame, whole files, batches (``docs/moshi.md``).
 
     ``name``: a directory of a published layout, or a repository of the hub (``owner/name``, ``owner/name@revision``).
-    The others are as on the command line. Returns the system's own class:
-    :class:`duologue.models.moshi.Moshi` or :class:`duologue.models.personaplex.PersonaPlex`, which are
-    :class:`duologue.models.contract.FrameModel`, or :class:`duologue.models.qwen2_audio_turns.Qwen2Audio` or
-    :class:`duologue.models.llama_omni_turns.LlamaOmni`, which are :class:`duologue.models.contract.TurnModel`. Raises :class:`duologue.engine.loading.CannotLoad`.
+    The others are as on the command line. Returns the system's own class: a
+    :class:`duologue.models.contract.FrameModel` (:class:`duologue.models.moshi.Moshi`,
+    :class:`duologue.models.personaplex.PersonaPlex`) or a :class:`duologue.models.contract.TurnModel`
+    (:class:`duologue.models.qwen2_audio_turns.Qwen2Audio`, :class:`duologue.models.llama_omni_turns.LlamaOmni`).
+    Raises :class:`duologue.engine.loading.CannotLoad`.
     """
     from duologue.engine import loading
 
