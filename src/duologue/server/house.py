@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -26,6 +27,10 @@ class Full(Exception):
         self.code = code
 
 
+TIDY_AFTER = 1.0
+"""Seconds after somebody left; who leaves meanwhile is tidied up after as well."""
+
+
 class House:
     """The places of one server."""
 
@@ -35,6 +40,7 @@ class House:
         self._guests: set[Guest] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._tidying: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -55,8 +61,24 @@ class House:
             yield
         finally:
             self._guests.discard(guest)
+            self._tidy_soon()
             if not self._guests:
                 self._empty.set()
+
+    def settle(self) -> None:
+        """What is loaded by now stays: tidying up need not look at it again."""
+        gc.collect()
+        gc.freeze()
+
+    def _tidy_soon(self) -> None:
+        """A session is a web of callbacks, which only the cycle collector frees. That counts objects and not bytes, and
+        a few objects may hold minutes of sound: left alone, it would let hundreds of megabytes pile up."""
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(TIDY_AFTER, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        gc.collect()
 
     async def drain(self, seconds: float) -> None:
         """Let nobody in, let running replies end, for ``seconds`` at most; returns when all are gone."""

@@ -61,6 +61,7 @@ async def serving(options: ServerOptions, backend: Backend, opener: Opener) -> A
             raise CannotStart(f"the model {backend.card.name!r} cannot start: {error}") from error
         try:
             house = House(options.sessions)
+            house.settle()
             metrics = Metrics(backend.card.name)
             seats = backend if isinstance(backend, EngineBackend) else None
             if seats is not None:
