@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 ELSEWHERE = {
     "ask": ("duologue.measure.cli", "Ask with WAV files, hear and read the answers."),
     "bench": ("duologue.measure.cli", "Measure latency, interruption, understanding, footprint, engines."),
+    "models": ("duologue.measure.models", "The systems, and the figures people compare them by."),
     "verify": ("duologue.measure.models", "Compare our numbers with the reference implementations'."),
     "manifest": ("duologue.measure.models", "List the tensors that a system loads."),
     "tiny": ("duologue.measure.models", "Write a small random checkpoint in a published layout."),

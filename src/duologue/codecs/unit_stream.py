@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from duologue.codecs.seam import faded
 from duologue.codecs.unit_hifigan import UnitHiFiGAN, padded
 from duologue.nn.rows import Rows
 
@@ -145,10 +146,8 @@ class UnitStream:
     def _say(self, u: Utterance, plan: _Plan, wave: Tensor) -> Tensor:
         hop = self.vocoder.config.hop
         fresh = wave[(u.said - plan.begin) * hop : (plan.end - plan.begin) * hop].clone()
-        if u.held is not None and self.hold is not None:
-            overlap = min(len(u.held), len(fresh))
-            fading = torch.linspace(0, 1, overlap + 2, device=fresh.device, dtype=fresh.dtype)[1:-1]
-            fresh[:overlap] = torch.lerp(u.held[:overlap], fresh[:overlap], fading)
+        if self.hold is not None:
+            fresh = faded(u.held, fresh)
         cut = (plan.upto - u.said) * hop
         u.held = fresh[cut:] if self.hold else None
         u.said = plan.upto

@@ -21,6 +21,7 @@ from duologue.measure.ask import ask as put
 from duologue.measure.exchange import Exchange, joined
 from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError
+from duologue.measure.results import keep_first_response
 from duologue.measure.serving import own_server
 from duologue.measure.voices import VoiceError
 from duologue.options import brain_options, model_options
@@ -134,6 +135,9 @@ def bench() -> None:
     multiple=True,
     help="Voice that asks, may be repeated: slt, espeak:en-us, …  [default: slt, rms, awb, kal16]",
 )
+@click.option(
+    "--keep", is_flag=True, help="Keep the figure where `duologue models` finds it (measure/results.json)."
+)
 def latency(
     model: str | None,
     url: str | None,
@@ -142,6 +146,7 @@ def latency(
     sessions: int,
     questions: int | None,
     voices: tuple[str, ...],
+    keep: bool,
 ) -> None:
     """First-response latency: end of the last word to the first audible sample of the answer."""
     from duologue.measure.latency import Answer, Latency
@@ -168,6 +173,8 @@ def latency(
                 )
 
     result = _run(run())
+    if keep:
+        keep_first_response(result.model, result.first_response, sessions)
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return

@@ -1,4 +1,4 @@
-"""The verbs ``verify``, ``manifest`` and ``tiny``: is a model of ours the published one, and small ones to try."""
+"""The verbs ``models``, ``verify``, ``manifest``, ``tiny``: what there is, is it the published one, small ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from duologue.models import catalogue
 
-NETWORKS = {name: f"duologue.models.{name}" for name in ("llama_omni", "mini_omni2")}
+if TYPE_CHECKING:
+    from duologue.models.figures import Figures
+
+NETWORKS = {name: f"duologue.models.{name}" for name in ("mini_omni2",)}
 """Systems whose networks are there, and held against their golden cases, but which cannot be loaded yet."""
 
 
@@ -84,6 +87,58 @@ def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
 
     use = f"duologue serve --model {directory}" if system in FRAMES else f'from Python: duologue.load("{directory}")'
     click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; {use}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.option("--markdown", is_flag=True, help="The table of docs/models.md.")
+def models(as_json: bool, markdown: bool) -> None:
+    """The systems, and the figures people compare them by: counted where they can be, else published or measured."""
+    _need_torch()
+    from duologue.measure.results import first_responses
+    from duologue.models.figures import figures
+
+    lines = figures(first_responses())
+    if as_json:
+        click.echo(json.dumps({line.system: line.to_json() for line in lines}, indent=1))
+        return
+    rows = [(line.title, *_cells(line)) for line in lines]
+    if markdown:
+        click.echo("| " + " | ".join(("", *_COLUMNS)) + " |")
+        click.echo("|" + "---|" * (len(_COLUMNS) + 1))
+        for row in rows:
+            click.echo("| " + " | ".join(row) + " |")
+        return
+    for title, *cells in rows:
+        click.echo(title)
+        for column, cell in zip(_COLUMNS, cells, strict=True):
+            click.echo(f"  {column:<34} {cell}")
+
+
+_COLUMNS = (
+    "LLM parameters (all)", "first response, published", "first response, here", "interruption", "proactive dialogue",
+    "non-awakening", "input → output", "weights (bf16)", "KV a second of speech", "compute a second of speech",
+    "served",
+)  # fmt: skip
+
+
+def _cells(line: Figures) -> tuple[str, ...]:
+    def amount(value: int | None, unit: float, name: str) -> str:
+        return "–" if value is None else f"{value / unit:.3g} {name}"
+
+    return (
+        "none" if line.llm_parameters is None else f"{line.llm_parameters / 1e9:.2f} B ({line.parameters or 0:,})",
+        line.latency_published or "–",
+        line.latency_measured,
+        line.interruption,
+        line.proactive,
+        line.non_awakening,
+        f"{', '.join(line.inputs)} → {line.output}",
+        amount(line.weights_bytes, 1e9, "GB"),
+        amount(line.kv_bytes_per_second, 1e6, "MB"),
+        amount(line.flop_per_second, 1e9, "GFLOP"),
+        "yes" if line.served else "not yet",
+    )
 
 
 def _need_torch() -> None:
