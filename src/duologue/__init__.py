@@ -32,7 +32,8 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     The others are as on the command line. Returns the system's own class: a
     :class:`duologue.models.contract.FrameModel` (:class:`duologue.models.moshi.Moshi`,
     :class:`duologue.models.personaplex.PersonaPlex`) or a :class:`duologue.models.contract.TurnModel`
-    (:class:`duologue.models.qwen2_audio_turns.Qwen2Audio`, :class:`duologue.models.llama_omni_turns.LlamaOmni`).
+    (:class:`duologue.models.qwen2_audio_turns.Qwen2Audio`, :class:`duologue.models.llama_omni_turns.LlamaOmni`,
+    :class:`duologue.models.mini_omni2_turns.MiniOmni2`).
     Raises :class:`duologue.engine.loading.CannotLoad`.
     """
     from duologue.engine import loading

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,24 @@ def open_directory(directory: Path) -> dict[str, Stored]:
 def below(tensors: Tensors, prefix: str) -> dict[str, Stored]:
     """The tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): stored for name, stored in tensors.items() if name.startswith(prefix)}
+
+
+def read_pickle(path: Path, *wanted: str) -> dict[str, Any]:
+    """A dictionary of tensors and plain values out of a pickle, which may hold nothing else.
+
+    Raises :class:`CheckpointError` where it is none, or lacks one of the keys ``wanted``.
+    """
+    import torch
+
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read as tensors and nothing else: {error}") from error
+    if not isinstance(held, dict):
+        raise CheckpointError(f"{path} holds {type(held).__name__}, not a dictionary")
+    if missing := [name for name in wanted if name not in held]:
+        raise CheckpointError(f"{path} does not hold {', '.join(missing)}")
+    return held
 
 
 def read_json(path: Path) -> dict[str, Any]:

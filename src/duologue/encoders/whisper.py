@@ -8,6 +8,7 @@ beyond a sound's own can be kept out of sight of the others (Qwen2-Audio does, W
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,12 @@ class WhisperConfig:
     hidden: int = 5120
     steps: int = 1500
     """Rows of the table of positions: half the frames of a window."""
+
+    @classmethod
+    def from_openai(cls, dims: Mapping[str, int]) -> WhisperConfig:
+        """From the ``dims`` in OpenAI's own files. ``KeyError`` for one that is not there."""
+        dim = dims["n_audio_state"]
+        return cls(dims["n_mels"], dim, dims["n_audio_layer"], dims["n_audio_head"], 4 * dim, dims["n_audio_ctx"])
 
     @property
     def blocks(self) -> DecoderConfig:

@@ -48,10 +48,7 @@ def lm(case: Case) -> MiniOmni2LM:
 
 
 def whisper_of(sizes: Mapping[str, Any], tensors: Tensors, source: str) -> Whisper:
-    config = WhisperConfig(
-        sizes["n_mels"], sizes["n_audio_state"], sizes["n_audio_layer"], sizes["n_audio_head"],
-        4 * sizes["n_audio_state"], sizes["n_audio_ctx"],
-    )  # fmt: skip
+    config = WhisperConfig.from_openai(sizes)
     model = unfilled(lambda: Whisper(config), "cpu", torch.float32)
     encoder = {name: stored for name, stored in tensors.items() if name.startswith("encoder.")}
     KeyTable(*openai_keys("encoder.", "", config.dim)).load(model, encoder, source=source)

@@ -15,10 +15,6 @@ from duologue.models import catalogue
 if TYPE_CHECKING:
     from duologue.models.figures import Figures
 
-NETWORKS = {name: f"duologue.models.{name}" for name in ("mini_omni2",)}
-"""Systems whose networks are there, and held against their golden cases, but which cannot be loaded yet."""
-
-
 @click.command()
 @click.argument("directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
@@ -46,15 +42,11 @@ def verify(directories: tuple[Path, ...], as_json: bool, device: str, dtype: str
 
 
 @click.command()
-@click.argument("system", type=click.Choice((*catalogue.NAMES, *NETWORKS)))
+@click.argument("system", type=click.Choice(catalogue.NAMES))
 def manifest(system: str) -> None:
     """Print {file: {tensor: shape}} of all that is loaded of the full-size checkpoint of SYSTEM."""
     _need_torch()
-    if system in NETWORKS:
-        listed = importlib.import_module(NETWORKS[system]).manifest()
-    else:
-        listed = catalogue.system(system).manifest()
-    click.echo(json.dumps(listed, indent=1))
+    click.echo(json.dumps(catalogue.system(system).manifest(), indent=1))
 
 
 @click.command()

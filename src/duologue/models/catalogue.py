@@ -21,6 +21,7 @@ MODULES = {
     "moshi": "duologue.models.moshi_files",
     "personaplex": "duologue.models.personaplex_files",
     "llama_omni": "duologue.models.llama_omni_files",
+    "mini_omni2": "duologue.models.mini_omni2_files",
     "qwen2_audio": "duologue.models.qwen2_audio_files",
 }
 """By the names that commands take; recognised in this order. (A new system adds its line with its module.)"""

@@ -22,7 +22,7 @@ class About:
 
     title: str
     module: str
-    """Whose ``manifest`` lists its tensors: a :data:`~duologue.models.catalogue.MODULES` entry, or a network alone."""
+    """Whose ``SYSTEM`` lists its tensors."""
     llm: tuple[str, ...]
     """How names of the language model's tensors begin, ``file:name``; its embeddings and heads are among them."""
     latency: str
@@ -55,7 +55,7 @@ ABOUT: Final[Mapping[str, About]] = {
         ("speech", "text"), "speech", 32, 1024, 4.0, False,
     ),
     "mini_omni2": About(
-        "Mini-Omni2", "duologue.models.mini_omni2", ("lit_model.pth:",), "not published",
+        "Mini-Omni2", "duologue.models.mini_omni2_files", ("lit_model.pth:",), "not published",
         "not yet", "not yet", "not yet", ("speech", "image", "text"), "speech", 24, 128, 24000 / 2048, False,
     ),
     "qwen2_audio": About(
@@ -107,7 +107,7 @@ def figures(measured: Mapping[str, str]) -> list[Figures]:
 
 def _counted(name: str, about: About, measured: str) -> Figures:
     module = import_module(about.module)
-    tensors = module.SYSTEM.manifest() if hasattr(module, "SYSTEM") else module.manifest()
+    tensors = module.SYSTEM.manifest()
     sizes = {f"{file}:{tensor}": prod(shape) for file, table in tensors.items() for tensor, shape in table.items()}
     llm = sum(size for tensor, size in sizes.items() if tensor.startswith(about.llm))
     return Figures(

@@ -10,7 +10,6 @@ The last two come from elsewhere and are looked for beside the first.
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from duologue.checkpoints.files import CheckpointError, Tensors, below, open_directory, read_json
+from duologue.checkpoints.files import CheckpointError, Tensors, below, open_directory, read_json, read_pickle
 from duologue.checkpoints.keys import stored, unfilled
 from duologue.checkpoints.weight_norm import folded, unfolded
 from duologue.codecs import unit_hifigan
@@ -89,11 +88,11 @@ def _whisper(directory: Path, shards: Tensors) -> tuple[WhisperConfig, Tensors]:
     """Sizes and tensors of the encoder, under OpenAI's names."""
     for place in WHISPER:
         if (path := directory / place).is_file():
-            held = _pickled(path, "model_state_dict", "dims")
+            held = read_pickle(path, "model_state_dict", "dims")
             dims = held["dims"]
             tensors = {name: stored(t) for name, t in held["model_state_dict"].items() if name.startswith("encoder.")}
             try:
-                return _tower(dims), tensors
+                return WhisperConfig.from_openai(dims), tensors
             except (KeyError, TypeError) as error:
                 raise CheckpointError(f"{path} does not say the sizes of its encoder: {error}") from error
     inner = below(shards, IN_SHARDS)
@@ -106,18 +105,8 @@ def _whisper(directory: Path, shards: Tensors) -> tuple[WhisperConfig, Tensors]:
     layers = len({name.split(".")[1] for name in inner if name.startswith("blocks.")})
     steps = inner["positional_embedding"].shape[0]
     sizes = {"n_mels": mels, "n_audio_ctx": steps, "n_audio_state": dim, "n_audio_head": max(1, dim // 64)}
-    return _tower({**sizes, "n_audio_layer": layers}), {f"encoder.{name}": each for name, each in inner.items()}
-
-
-def _tower(dims: Mapping[str, int]) -> WhisperConfig:
-    return WhisperConfig(
-        mels=dims["n_mels"],
-        dim=dims["n_audio_state"],
-        layers=dims["n_audio_layer"],
-        heads=dims["n_audio_head"],
-        hidden=4 * dims["n_audio_state"],
-        steps=dims["n_audio_ctx"],
-    )
+    tensors = {f"encoder.{name}": each for name, each in inner.items()}
+    return WhisperConfig.from_openai({**sizes, "n_audio_layer": layers}), tensors
 
 
 def _vocoder(directory: Path, device: torch.device, units: int) -> UnitHiFiGAN:
@@ -131,21 +120,10 @@ def _vocoder(directory: Path, device: torch.device, units: int) -> UnitHiFiGAN:
         raise CheckpointError(f"{described}: {error}") from error
     if config.num_embeddings != units:
         raise CheckpointError(f"{described}: {config.num_embeddings} units, but the speech decoder names {units}")
-    tensors = {name: stored(tensor) for name, tensor in _pickled(path, "generator")["generator"].items()}
+    tensors = {name: stored(tensor) for name, tensor in read_pickle(path, "generator")["generator"].items()}
     model = unfilled(lambda: UnitHiFiGAN(config), device, torch.float32)
     unit_hifigan.KEYS.load(model, folded(tensors), source=str(path))
     return model
-
-
-def _pickled(path: Path, *wanted: str) -> dict[str, Any]:
-    """A dictionary of tensors out of a pickle, which may hold nothing else."""
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
-        raise CheckpointError(f"{path} cannot be read as tensors and nothing else: {error}") from error
-    if not isinstance(held, dict) or (missing := [name for name in wanted if name not in held]):
-        raise CheckpointError(f"{path} does not hold {', '.join(wanted if not isinstance(held, dict) else missing)}")
-    return held
 
 
 def recognised(directory: Path) -> bool:
@@ -162,7 +140,7 @@ def write(directory: Path, *, seed: int, sizes: Mapping[str, Any]) -> None:
     raw = {**SIZES, **{name: value for name, value in sizes.items() if name not in ("whisper", "vocoder")}}
     tokenizer = byte_level(CONTROL)
     try:
-        config = LlamaOmniConfig.from_published(raw, _tower(dims))
+        config = LlamaOmniConfig.from_published(raw, WhisperConfig.from_openai(dims))
         net = unfilled(lambda: LlamaOmniNet(config), "cpu", torch.float32)
         vocoder = unfilled(lambda: UnitHiFiGAN(UnitHiFiGANConfig.from_published(voice)), "cpu", torch.float32)
     except (ValueError, KeyError, TypeError) as error:

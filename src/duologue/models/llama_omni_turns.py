@@ -7,23 +7,22 @@ says it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from duologue.codecs.unit_hifigan import UnitHiFiGAN
-from duologue.codecs.unit_stream import UnitStream, UnitStreamState
+from duologue.codecs.unit_stream import UnitStream, UnitStreamState, Utterance
 from duologue.encoders.mel import HOP, RATE, log_mel
 from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.llama3 import laid_out
 from duologue.models.llama_omni import Collapse, LlamaOmniNet, positions
-from duologue.models.text import Vocabulary, Writing
+from duologue.models.saying import End, Saying
+from duologue.models.text import Vocabulary
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling
@@ -52,20 +51,15 @@ class Answering:
     """One row's answer."""
 
     manner: Manner
-    writing: Writing
+    saying: Saying
+    """A text's number: with how many units it is said."""
     collapse: Collapse
     count: int = 0
     """Tokens drawn."""
-    last: tuple[int, int] | None = None
-    """The token drawn last, which enters the context with the next step, and the characters said with it."""
-    entered: list[tuple[int, int]] = field(default_factory=list)
-    """What entered the context and is not reported yet."""
     pending: list[int] = field(default_factory=list)
     """Units that wait for more."""
     units: int = 0
     """All that there were."""
-    unsaid: deque[tuple[str, int]] = field(default_factory=deque)
-    """Text that no sound went out for yet, and with how many units it is said."""
 
 
 @dataclass(slots=True)
@@ -192,7 +186,7 @@ class LlamaOmni:
         state.speech.reset(rows)
         state.voice.reset(rows)
         for row, manner in zip(rows.host, manners, strict=True):
-            state.answers[row] = Answering(manner, Writing(self.vocabulary), Collapse(self.net.speech.blank))
+            state.answers[row] = Answering(manner, Saying.begin(self.vocabulary), Collapse(self.net.speech.blank))
 
     # -- answering --------------------------------------------------------------------------------------------
 
@@ -221,24 +215,22 @@ class LlamaOmni:
             answers[n].pending += units
             answers[n].units += len(units)
 
-    def _write(self, state: LlamaOmniState, answer: Answering, token: int, position: int) -> str | None:
+    def _write(self, state: LlamaOmniState, answer: Answering, token: int, position: int) -> End | None:
         """Another token of the text; why the answer ends with it, if it does."""
-        if answer.last is not None:
-            answer.entered.append(answer.last)
+        saying = answer.saying
+        saying.enter()
         answer.count += 1
-        most = min(LONGEST, answer.manner.tokens or LONGEST)
         ended = token in self._ends
-        full = answer.count >= most or position + 2 >= state.cache.window
-        text = "" if ended else answer.writing.write(token)
+        full = answer.count >= min(LONGEST, answer.manner.tokens or LONGEST) or position + 2 >= state.cache.window
+        text = "" if ended else saying.writing.write(token)
         if ended or full:
-            text += answer.writing.finish()
-        answer.last = None if ended else (token, answer.writing.chars)
-        if text:
-            answer.unsaid.append((text, answer.units))
+            text += saying.writing.finish()
+        saying.last = None if ended else (token, saying.writing.chars)
+        saying.write(text, answer.units)
         return "completed" if ended else "length" if full else None
 
     def _say(
-        self, state: LlamaOmniState, rows: Rows, answers: Sequence[Answering], ends: Sequence[str | None]
+        self, state: LlamaOmniState, rows: Rows, answers: Sequence[Answering], ends: Sequence[End | None]
     ) -> list[Uttered]:
         saying = [
             n
@@ -252,38 +244,17 @@ class LlamaOmni:
             waves = dict(zip(saying, self.voice.feed(state.voice, rows.pick(saying), units, last), strict=True))
             for n in saying:
                 answers[n].pending = []
-        return [
-            self._uttered(state, row, answer, end, waves.get(n))
-            for n, (row, answer, end) in enumerate(zip(rows.host, answers, ends, strict=True))
-        ]
+        hop, out = self.voice.vocoder.config.hop, []
+        for n, (row, answer, end) in enumerate(zip(rows.host, answers, ends, strict=True)):
+            spoken = state.voice.utterances[row]
 
-    def _uttered(
-        self, state: LlamaOmniState, row: int, answer: Answering, end: str | None, wave: Tensor | None
-    ) -> Uttered:
-        text, marks = "", []
-        hop, said = self.voice.vocoder.config.hop, state.voice.utterances[row]
-        begins = said.said * hop - (0 if wave is None else len(wave))
-        while answer.unsaid:
-            piece, units = answer.unsaid[0]
-            if answer.manner.speech and end is None:
-                until = said.start(units)
-                if until is None or until > said.said:
-                    break
-            elif answer.manner.speech:
-                until = said.start(units) or said.said
-            else:
-                until = 0
-            text += piece
-            marks.append((max(0, until * hop - begins), len(text)))
-            answer.unsaid.popleft()
-        if not (text or end or (wave is not None and len(wave))):
-            return Uttered()
-        entered, answer.entered = tuple(answer.entered), []
-        sound = None if wave is None or not len(wave) else wave.float().cpu().numpy().astype(np.float32, copy=False)
-        return Uttered(
-            text, sound, tuple(marks) if sound is not None else (), entered,
-            "completed" if end == "completed" else "length" if end else None,
-        )  # fmt: skip
+            def at(unit: int, spoken: Utterance = spoken) -> int | None:
+                frame = spoken.start(unit)
+                return None if frame is None else frame * hop
+
+            said = spoken.said * hop if answer.manner.speech else -1
+            out.append(answer.saying.utter(waves.get(n), said, at, end))
+        return out
 
     def age(self, state: LlamaOmniState, rows: Rows, positions: int) -> None:
         state.cache.position[list(rows.host)] = positions
