@@ -593,6 +593,54 @@ def server(as_json: bool, protocol: Any, sessions: int, duration: float, trouble
     click.echo(f"  processor           {result.core_percent:.0f} % of a core")
 
 
+@bench.command()
+@JSON
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--tokens", type=click.IntRange(2), default=128, show_default=True, help="Text tokens of an answer.")
+def parts(as_json: bool, threads: int, tokens: int) -> None:
+    """Vocoders and LLaMA-Omni's speech decoder by themselves, with random weights: do they keep up with speech?"""
+    try:
+        from duologue.measure.parts import parts as measure
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install 'duologue[models]'") from error
+    with _progress(tokens, "tokens recomputed", as_json) as bar:
+        result = measure(threads=threads, tokens=tokens, told=bar.update)
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"on {result.threads} thread(s), float32, random weights")
+    click.echo(f"  Mini-Omni2's SNAC        {result.snac:.2f} s for a second of speech")
+    click.echo(f"  LLaMA-Omni's vocoder     {result.units:.2f} s for a second of speech")
+    times = result.recomputed_ms / result.incremental_ms
+    click.echo(f"  its speech decoder       {result.incremental_ms:.1f} ms a text token, of {result.tokens}")
+    click.echo(f"  ... recomputed           {result.recomputed_ms:.1f} ms, {times:.0f} times as long")
+
+
+@bench.command()
+@JSON
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+def decoding(as_json: bool, threads: int) -> None:
+    """Our decoder and Whisper beside transformers': the same random weights, in turns."""
+    try:
+        from duologue.measure.decoding import ROUNDS, NoTransformers
+        from duologue.measure.decoding import decoding as measure
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install 'duologue[models]'") from error
+    try:
+        with _progress((ROUNDS + 1) * 15, "blocks", as_json) as bar:
+            result = measure(threads=threads, told=bar.update)
+    except NoTransformers as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"on {result.threads} thread(s)")
+    for line in result.lines:
+        beside = "" if line.theirs_ms is None else f"  theirs, one: {line.theirs_ms:6.1f} ms  ratio {line.ratio:.2f}"
+        ours = f"{line.ours_ms:6.1f} ms  {line.to_one:.2f} of one"
+        click.echo(f"  {line.what:<46} {line.sessions} {line.dtype:<13} {ours}{beside}")
+
+
 # -- what they share --------------------------------------------------------------------------------------
 
 
