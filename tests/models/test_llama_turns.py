@@ -69,7 +69,7 @@ def test_rows_at_different_positions_say_what_they_say_alone(model: LlamaOmni) -
     assert [tokens(each) for each in together] == [tokens(each) for each in alone]
     assert [text(each) for each in together] == [text(each) for each in alone]
     for some, one in zip(together, alone, strict=True):
-        np.testing.assert_allclose(wave(some), wave(one), atol=1e-5)
+        np.testing.assert_allclose(wave(some), wave(one), atol=1e-4)
 
 
 def test_it_speaks_before_it_has_written_all(model: LlamaOmni) -> None:
@@ -95,7 +95,7 @@ def test_pieces_are_the_whole_answer_sample_for_sample(model: LlamaOmni, omega: 
         assert len(tokens(said)) > 10
         units = Collapse(picky.net.speech.blank).read(picky.net.speech(states[None]).argmax(-1)[0].tolist())
         whole = picky.voice.vocoder(torch.tensor(units)).flatten().numpy()
-    np.testing.assert_allclose(wave(said), whole, atol=1e-4)
+    np.testing.assert_allclose(wave(said), whole, atol=1e-3)
 
 
 def test_marks_and_tokens_are_said_in_order(model: LlamaOmni) -> None:
@@ -134,7 +134,7 @@ def test_after_an_interruption_the_context_holds_what_was_heard_and_nothing_is_r
         ask(model, fresh, 0, lines, manner)
         anew = [model.step(fresh, Rows.of([0]))[0] for _ in range(12)]
     assert text(cut) == text(anew)
-    np.testing.assert_allclose(wave(cut), wave(anew), atol=1e-5)
+    np.testing.assert_allclose(wave(cut), wave(anew), atol=1e-4)
 
 
 @settings(max_examples=10, deadline=None)
@@ -154,7 +154,7 @@ def test_whatever_was_cancelled_before_leaves_no_trace(model: LlamaOmni, cuts: l
         while said[-1].end is None:
             said += model.step(state, Rows.of([0]))
     assert text(said) == text(expected)
-    np.testing.assert_allclose(wave(said), wave(expected), atol=1e-5)
+    np.testing.assert_allclose(wave(said), wave(expected), atol=1e-4)
 
 
 def test_what_it_cannot_be_given(model: LlamaOmni) -> None:

@@ -54,7 +54,7 @@ def test_any_pieces_are_the_whole(sizes: list[int], seed: int) -> None:
     wave = torch.cat(said)
     assert len(wave) == HOP * sum(sizes)
     if len(wave):
-        torch.testing.assert_close(wave, whole(codes), atol=1e-5, rtol=0)
+        torch.testing.assert_close(wave, whole(codes), atol=1e-4, rtol=0)
 
 
 def test_rows_of_unequal_pieces_are_as_alone() -> None:
@@ -76,7 +76,7 @@ def test_rows_of_unequal_pieces_are_as_alone() -> None:
         together, alone = run([0, 1, 2]), [run([n])[0] for n in range(3)]
     for some, one, codes in zip(together, alone, given_, strict=True):
         assert len(some) == HOP * codes.shape[1]
-        torch.testing.assert_close(some, one, atol=1e-5, rtol=0)
+        torch.testing.assert_close(some, one, atol=1e-4, rtol=0)
 
 
 def test_little_delay_without_clicks() -> None:
