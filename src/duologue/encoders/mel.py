@@ -9,9 +9,11 @@ padded wave.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 RATE = 16_000
@@ -54,3 +56,9 @@ def log_mel(wave: Tensor, mels: int) -> Tensor:
     logarithm = (filters(mels).to(wave.device).T @ power).clamp(min=1e-10).log10()
     peak = logarithm.amax(dim=(1, 2), keepdim=True)
     return (torch.maximum(logarithm, peak - _DECADES) + 4.0) / 4.0
+
+
+def windowed(waves: Sequence[Tensor], window: int, mels: int) -> Tensor:
+    """Sounds [samples] each, cut or filled up with silence to ``window`` samples → [N, mels, window / 160]."""
+    cut = (wave[:window] for wave in waves)
+    return log_mel(torch.stack([F.pad(wave, (0, window - len(wave))) for wave in cut]), mels)

@@ -357,7 +357,8 @@ def _recordings(
 def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str, threads: int) -> None:
     """Moshi beside Kyutai's own package: the same weights, in turns in one process."""
     from duologue.engine.loading import CannotLoad
-    from duologue.measure.reference import Line, NoReference, beside
+    from duologue.measure.compared import Line
+    from duologue.measure.reference import NoReference, beside
 
     with _progress(6, "lines", as_json) as bar:
 
@@ -373,10 +374,7 @@ def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str,
         return
     click.echo(f"{result.model} on {result.processor}, {result.threads} thread(s), {dtype}")
     for line in result.lines:
-        other = "" if line.ratio is None or line.theirs_ms is None else (
-            f"  reference, one session {line.theirs_ms:6.1f} ms  ratio {line.ratio:.2f}")  # fmt: skip
-        ours = f"{line.sessions:>2} sessions {line.ours_ms:7.1f} ms  {line.to_one:.2f} of one"
-        click.echo(f"  {line.what:<26} {ours}{other}")
+        click.echo(f"  {line}")
     click.echo(
         f"  memory {result.gigabytes_a_second} GB/s; a step reads {result.weights_mb} MB of weights once, "
         f"and {result.ring_mb} MB of ring for each session"
@@ -636,9 +634,7 @@ def decoding(as_json: bool, threads: int) -> None:
         return
     click.echo(f"on {result.threads} thread(s)")
     for line in result.lines:
-        beside = "" if line.theirs_ms is None else f"  theirs, one: {line.theirs_ms:6.1f} ms  ratio {line.ratio:.2f}"
-        ours = f"{line.ours_ms:6.1f} ms  {line.to_one:.2f} of one"
-        click.echo(f"  {line.what:<46} {line.sessions} {line.dtype:<13} {ours}{beside}")
+        click.echo(f"  {line}")
 
 
 # -- what they share --------------------------------------------------------------------------------------

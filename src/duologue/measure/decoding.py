@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from duologue.checkpoints.keys import Key, KeyTable, stored, unfilled
 from duologue.checkpoints.layouts import decoder_keys
 from duologue.encoders.whisper import Whisper, WhisperConfig, transformers_keys
+from duologue.measure.compared import Line
 from duologue.nn.cache import Cache
 from duologue.nn.decoder import Decoder, DecoderConfig
 from duologue.nn.linear import Linear, pack, quantize
@@ -45,25 +46,6 @@ class NoTransformers(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One comparison."""
-
-    what: str
-    sessions: int
-    dtype: str
-    ours_ms: float
-    theirs_ms: float | None
-    """Of one session."""
-    to_one: float
-    """Ours against ours for one session of the same precision."""
-
-    @property
-    def ratio(self) -> float | None:
-        """Ours for all sessions against theirs for one."""
-        return None if self.theirs_ms is None else self.ours_ms / self.theirs_ms
-
-
-@dataclass(frozen=True, slots=True)
 class Decoding:
     """A run."""
 
@@ -71,8 +53,7 @@ class Decoding:
     lines: tuple[Line, ...]
 
     def to_json(self) -> dict[str, Any]:
-        lines = [asdict(line) | {"ratio": line.ratio} for line in self.lines]
-        return {"threads": self.threads, "lines": lines}
+        return {"threads": self.threads, "lines": [line.to_json() for line in self.lines]}
 
 
 class _Net(nn.Module):

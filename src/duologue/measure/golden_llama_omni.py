@@ -15,7 +15,7 @@ from duologue.checkpoints.keys import unfilled
 from duologue.checkpoints.weight_norm import folded
 from duologue.codecs import unit_hifigan
 from duologue.codecs.unit_hifigan import UnitHiFiGAN, UnitHiFiGANConfig
-from duologue.encoders.mel import HOP, log_mel
+from duologue.encoders.mel import HOP, windowed
 from duologue.encoders.whisper import WhisperConfig
 from duologue.measure.golden import Case, Check, Claim
 from duologue.models.contract import Ids, Line, Sound
@@ -89,8 +89,7 @@ def mel_frontend(case: Case) -> dict[str, Tensor]:
 
 
 def _mel(wave: Tensor, mels: int, seconds: int = 30) -> Tensor:
-    window = 100 * HOP * seconds
-    return log_mel(F.pad(wave[:window], (0, max(0, window - len(wave))))[None], mels)
+    return windowed([wave], 100 * HOP * seconds, mels)
 
 
 def llama(case: Case) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from duologue.codecs import snac
 from duologue.codecs.snac import Snac, SnacConfig, by_layers
 from duologue.encoders import clip
 from duologue.encoders.clip import Clip, ClipConfig, pixels
-from duologue.encoders.mel import HOP, log_mel
+from duologue.encoders.mel import HOP, windowed
 from duologue.encoders.whisper import Whisper, WhisperConfig, openai_keys
 from duologue.measure.golden import Case, Check, Claim
 from duologue.models.mini_omni2 import LAYERS, MiniOmni2Config, MiniOmni2LM, Specials, Task, frames, kept, keys, prompt
@@ -66,7 +65,7 @@ def mel_features(case: Case) -> dict[str, Tensor]:
     out: dict[str, Tensor] = {}
     for n in (0, 1):
         wave = case.given(f"wav{n}")
-        mel = log_mel(F.pad(wave, (0, c["n_samples"] - len(wave)))[None], c["n_mels"])[0]
+        mel = windowed([wave], c["n_samples"], c["n_mels"])[0]
         out |= {
             f"mel{n}": mel[:, : case.expected[f"mel{n}"].shape[1]],
             f"mel{n}_tail": mel[:, -2:],
@@ -340,7 +339,7 @@ def e2e(case: Case) -> dict[str, Tensor]:
     voice = snac_of(c["snac"], files["snac"], source, _parts(files["snac"]))
     wave, model = case.given("wav"), lm(case)
     window = 2 * c["whisper"]["n_audio_ctx"] * HOP
-    mel = log_mel(F.pad(wave, (0, window - len(wave)))[None], c["whisper"]["n_mels"])
+    mel = windowed([wave], window, c["whisper"]["n_mels"])
     count = kept(len(wave))
     sound = ear.norm(ear(mel))[0, :count]
     seen = pixels(_picture(case), c["clip"]["input_resolution"])

@@ -22,6 +22,7 @@ import torch
 
 from duologue.checkpoints.files import CheckpointError
 from duologue.engine.loading import CannotLoad
+from duologue.measure.compared import Line
 from duologue.models.moshi import Moshi
 from duologue.models.moshi_files import load_moshi
 from duologue.nn.rows import Rows
@@ -34,25 +35,6 @@ WARM, ROUNDS = 3, 5
 
 class NoReference(RuntimeError):
     """The reference package is missing or does not take this checkpoint; the message says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One kind of step."""
-
-    what: str
-    sessions: int
-    dtype: str
-    ours_ms: float
-    theirs_ms: float | None
-    """Median of the reference for one session; ``None`` where it is not measured at that."""
-    to_one: float
-    """Ours against ours for one session."""
-
-    @property
-    def ratio(self) -> float | None:
-        """Ours for all these sessions against the reference for one."""
-        return None if self.theirs_ms is None else self.ours_ms / self.theirs_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +53,7 @@ class Beside:
     """What it reads of the ring for each session, full."""
 
     def to_json(self) -> dict[str, Any]:
-        whole = asdict(self)
-        for line, shown in zip(self.lines, whole["lines"], strict=True):
-            shown["ratio"] = line.ratio
-        return whole
+        return asdict(self) | {"lines": [line.to_json() for line in self.lines]}
 
 
 def beside(

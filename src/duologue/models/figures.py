@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from math import prod
 from typing import Any, Final, Literal
+
+from duologue.models import catalogue
 
 Who = Literal["native", "by duologue", "not yet"]
 """Who gives it: the model itself, the runtime around it, or nobody so far."""
@@ -20,9 +21,6 @@ Who = Literal["native", "by duologue", "not yet"]
 class About:
     """What cannot be counted."""
 
-    title: str
-    module: str
-    """Whose ``SYSTEM`` lists its tensors."""
     llm: tuple[str, ...]
     """How names of the language model's tensors begin, ``file:name``; its embeddings and heads are among them."""
     latency: str
@@ -41,25 +39,24 @@ class About:
 
 ABOUT: Final[Mapping[str, About]] = {
     "moshi": About(
-        "Moshi", "duologue.models.moshi_files", ("lm:",), "200 ms on an L4 (160 ms in theory)",
+        ("lm:",), "200 ms on an L4 (160 ms in theory)",
         "native", "native", "native", ("speech",), "speech", 32, 4096, 12.5, True,
     ),
     "personaplex": About(
-        "PersonaPlex", "duologue.models.personaplex_files", ("lm:",), "not published in ms",
+        ("lm:",), "not published in ms",
         "native", "native", "native", ("speech", "text (persona)"), "speech", 32, 4096, 12.5, True,
     ),
     "llama_omni": About(
-        "LLaMA-Omni", "duologue.models.llama_omni_files",
         ("model:model.embed", "model:model.layers", "model:model.norm", "model:lm_head"),
         "226 ms on an L40, model alone, Ω = 10", "not yet", "not yet", "not yet",
         ("speech", "text"), "speech", 32, 1024, 4.0, False,
     ),
     "mini_omni2": About(
-        "Mini-Omni2", "duologue.models.mini_omni2_files", ("lit_model.pth:",), "not published",
+        ("lit_model.pth:",), "not published",
         "not yet", "not yet", "not yet", ("speech", "image", "text"), "speech", 24, 128, 24000 / 2048, False,
     ),
     "qwen2_audio": About(
-        "Qwen2-Audio", "duologue.models.qwen2_audio_files", ("model:language_model.",), "not published",
+        ("model:language_model.",), "not published",
         "not yet", "not yet", "not yet", ("speech", "sound", "text"), "text", 32, 4096, 4.0, False,
     ),
 }  # fmt: skip
@@ -106,13 +103,13 @@ def figures(measured: Mapping[str, str]) -> list[Figures]:
 
 
 def _counted(name: str, about: About, measured: str) -> Figures:
-    module = import_module(about.module)
-    tensors = module.SYSTEM.manifest()
-    sizes = {f"{file}:{tensor}": prod(shape) for file, table in tensors.items() for tensor, shape in table.items()}
+    system = catalogue.system(name)
+    tables = system.manifest().items()
+    sizes = {f"{file}:{tensor}": prod(shape) for file, table in tables for tensor, shape in table.items()}
     llm = sum(size for tensor, size in sizes.items() if tensor.startswith(about.llm))
     return Figures(
         system=name,
-        title=about.title,
+        title=system.title,
         llm_parameters=llm,
         parameters=sum(sizes.values()),
         latency_published=about.latency,

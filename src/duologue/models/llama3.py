@@ -46,13 +46,15 @@ def laid_out(lines: Sequence[Line], encode: Callable[[str], Sequence[int]], cont
         lines = [Line("system", (INSTRUCTIONS,)), *lines]
     for line in lines:
         header(line.role)
-        said = ""
+        follows = False
         written = any(isinstance(part, str) and part.strip() for part in line.parts)
         for part in line.parts:
             if isinstance(part, str):
-                text += " " * (bool(said) and text == said) + part.strip()
-                said = text
-            elif isinstance(part, Sound):
+                text += f" {part.strip()}" if follows else part.strip()
+                follows = True
+                continue
+            follows = False
+            if isinstance(part, Sound):
                 put(part)
                 text += "\n" if written else f"\n{SPOKEN}"
             elif isinstance(part, Ids):

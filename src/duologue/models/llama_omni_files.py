@@ -64,13 +64,12 @@ def load(directory: Path, *, device: torch.device, dtype: torch.dtype, bits: int
     raw = read_json(directory / "config.json")
     shards = open_directory(directory)
     tower, encoder = _whisper(directory, shards)
+    if (inner := shards.get("model.speech_projector.linear1.weight")) is not None:
+        raw = {"projector_hidden": inner.shape[0], **raw}  # no published configuration names it
     try:
         config = LlamaOmniConfig.from_published(raw, tower)
     except ValueError as error:
         raise CheckpointError(f"{directory}: {error}") from error
-    if "model.speech_projector.linear1.weight" in shards and "projector_hidden" not in raw:
-        inner = shards["model.speech_projector.linear1.weight"].shape[0]  # no published configuration names it
-        config = LlamaOmniConfig.from_published({**raw, "projector_hidden": inner}, tower)
     vocabulary = Vocabulary(directory / "tokenizer.json")
     if vocabulary.size > config.vocabulary:
         raise CheckpointError(

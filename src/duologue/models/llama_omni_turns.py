@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from duologue.codecs.unit_hifigan import UnitHiFiGAN
 from duologue.codecs.unit_stream import UnitStream, UnitStreamState, Utterance
-from duologue.encoders.mel import HOP, RATE, log_mel
+from duologue.encoders.mel import HOP, RATE, windowed
 from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.llama3 import laid_out
 from duologue.models.llama_omni import Collapse, LlamaOmniNet, positions
+from duologue.models.reading import CHUNK, woven
 from duologue.models.saying import End, Saying
 from duologue.models.text import Vocabulary
 from duologue.nn.cache import Cache
@@ -41,9 +41,6 @@ LONGEST = 512
 
 ENDS = ("<|end_of_text|>", "<|eom_id|>", "<|eot_id|>")
 CONTROL = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", *ENDS)
-
-CHUNK = 128
-"""Positions that are read at once, at most."""
 
 
 @dataclass(slots=True)
@@ -151,20 +148,15 @@ class LlamaOmni:
         return self._heard  # however short: it was trained on the padded window, silence and all
 
     def embed(self, pieces: Sequence[Piece]) -> list[Tensor]:
-        sounds = [torch.from_numpy(piece.wave) for piece in pieces if isinstance(piece, Sound)]
-        device = self.net.embedding.device
-        heard: list[Tensor] = []
-        if sounds:
-            padded = torch.stack([F.pad(wave, (0, self._window - len(wave))) for wave in sounds])
-            weight = self.net.tower.positions
-            heard = list(self.net.hear(log_mel(padded, self.net.config.tower.mels).to(weight.device, weight.dtype)))
-        hear = iter(heard)
-        return [
-            self.net.embed(torch.tensor(piece.columns, dtype=torch.int64, device=device))
-            if isinstance(piece, Ids)
-            else next(hear)
-            for piece in pieces
-        ]
+        return woven(pieces, self._read, self._hear)
+
+    def _read(self, ids: Ids) -> Tensor:
+        return self.net.embed(torch.tensor(ids.columns, dtype=torch.int64, device=self.net.embedding.device))
+
+    def _hear(self, sounds: Sequence[Sound]) -> list[Tensor]:
+        weight = self.net.tower.positions
+        mel = windowed([torch.from_numpy(sound.wave) for sound in sounds], self._window, self.net.config.tower.mels)
+        return list(self.net.hear(mel.to(weight.device, weight.dtype)))
 
     # -- reading ----------------------------------------------------------------------------------------------
 

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from duologue.codecs.snac import Snac
 from duologue.codecs.snac_stream import SnacStream, SnacStreamState
 from duologue.encoders import clip
 from duologue.encoders.clip import Clip
-from duologue.encoders.mel import HOP, RATE, log_mel
+from duologue.encoders.mel import HOP, RATE, windowed
 from duologue.encoders.whisper import Whisper
 from duologue.models.contract import Facts, Ids, Line, Manner, Picture, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.mini_omni2 import LAYERS, PICTURE, MiniOmni2LM, Task, kept, prompt
+from duologue.models.reading import CHUNK, woven
 from duologue.models.saying import End, Saying
 from duologue.models.text import Vocabulary
 from duologue.nn.cache import Cache
@@ -34,9 +34,6 @@ STRIDE = 4
 
 HOLD = 1
 """Frames that are held back between two releases, so that one fades into the other."""
-
-CHUNK = 128
-"""Positions that are read at once, at most."""
 
 
 @dataclass(slots=True)
@@ -166,33 +163,20 @@ class MiniOmni2:
 
     def embed(self, pieces: Sequence[Piece]) -> list[Tensor]:
         """As the contract says. Raises ``ValueError`` for a picture that cannot be read."""
-        sounds = [piece for piece in pieces if isinstance(piece, Sound)]
-        pictures = [piece for piece in pieces if isinstance(piece, Picture)]
-        heard, seen = iter(self._hear(sounds)), iter(self._see(pictures))
-        device = self.lm.embedding.device
-        out = []
-        for piece in pieces:
-            if isinstance(piece, Ids):
-                ids = torch.tensor(piece.columns, dtype=torch.int64, device=device).T
-                out.append(self.lm.merge(ids[:, None])[0])
-            else:
-                out.append(next(seen) if isinstance(piece, Picture) else next(heard))
-        return out
+        return woven(pieces, self._read, self._hear, self._see)
+
+    def _read(self, ids: Ids) -> Tensor:
+        columns = torch.tensor(ids.columns, dtype=torch.int64, device=self.lm.embedding.device).T
+        return self.lm.merge(columns[:, None])[0]
 
     def _hear(self, sounds: Sequence[Sound]) -> list[Tensor]:
-        if not sounds:
-            return []
-        waves = [torch.from_numpy(sound.wave) for sound in sounds]
-        padded = torch.stack([F.pad(wave, (0, self._window - len(wave))) for wave in waves])
         weight = self.ear.positions
-        mel = log_mel(padded, self.ear.config.mels).to(weight.device, weight.dtype)
-        heard = self.ear.norm(self.ear(mel))
+        mel = windowed([torch.from_numpy(sound.wave) for sound in sounds], self._window, self.ear.config.mels)
+        heard = self.ear.norm(self.ear(mel.to(weight.device, weight.dtype)))
         counts = [self._heard(sound) for sound in sounds]
         return [self._beside_silence(self.lm.whisper_adapter, row[:n]) for row, n in zip(heard, counts, strict=True)]
 
     def _see(self, pictures: Sequence[Picture]) -> list[Tensor]:
-        if not pictures:
-            return []
         weight = self.eye.positions
         pixels = torch.stack([clip.read(picture.file, self.eye.config.size) for picture in pictures])
         seen = self.eye(pixels.to(weight.device, weight.dtype))

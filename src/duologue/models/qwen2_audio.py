@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from duologue.checkpoints.keys import Key, KeyTable, unfilled
 from duologue.checkpoints.layouts import decoder_keys
-from duologue.encoders.mel import HOP, log_mel
+from duologue.encoders.mel import HOP, windowed
 from duologue.encoders.whisper import Whisper, WhisperConfig, transformers_keys
 from duologue.nn.cache import Cache
 from duologue.nn.decoder import Decoder, DecoderConfig
@@ -150,10 +150,8 @@ class Qwen2AudioNet(nn.Module):
         """
         window = 2 * self.config.tower.steps
         lengths = torch.tensor([frames(len(wave), self.config.tower.steps) for wave in waves])
-        cut = [wave[: window * HOP] for wave in waves]
-        padded = torch.stack([F.pad(wave, (0, window * HOP - len(wave))) for wave in cut])
         kept = min(window, (int(lengths.max()) + 3) // 2 * 2)
-        mel = log_mel(padded, self.config.tower.mels)[..., :kept]
+        mel = windowed(waves, window * HOP, self.config.tower.mels)[..., :kept]
         weight = self.tower.positions
         rows = self.project(self.pooled(mel.to(weight.device, weight.dtype), lengths.to(weight.device)))
         return [row[:count] for row, count in zip(rows, positions(lengths).tolist(), strict=True)]

@@ -17,6 +17,7 @@ from duologue.models.chatml import laid_out
 from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.qwen2_audio import Qwen2AudioNet, frames, positions
+from duologue.models.reading import CHUNK, woven
 from duologue.models.text import Vocabulary, Writing
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
@@ -29,9 +30,6 @@ SHORTEST = 320
 """Samples (20 ms) of a sound below which nothing is heard of it."""
 
 CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|audio_bos|>", "<|audio_eos|>")
-
-CHUNK = 128
-"""Positions that are read at once, at most."""
 
 
 @dataclass(slots=True)
@@ -111,15 +109,13 @@ class Qwen2Audio:
         return int(positions(torch.tensor(frames(len(piece.wave), self.net.config.tower.steps))))
 
     def embed(self, pieces: Sequence[Piece]) -> list[Tensor]:
-        sounds = [piece for piece in pieces if isinstance(piece, Sound)]
-        heard = iter(self.net.hear([torch.from_numpy(sound.wave) for sound in sounds])) if sounds else iter(())
-        device = self.net.embedding.device
-        return [
-            self.net.embed(torch.tensor(piece.columns, dtype=torch.int64, device=device))
-            if isinstance(piece, Ids)
-            else next(heard)
-            for piece in pieces
-        ]
+        return woven(pieces, self._read, self._hear)
+
+    def _read(self, ids: Ids) -> Tensor:
+        return self.net.embed(torch.tensor(ids.columns, dtype=torch.int64, device=self.net.embedding.device))
+
+    def _hear(self, sounds: Sequence[Sound]) -> list[Tensor]:
+        return self.net.hear([torch.from_numpy(sound.wave) for sound in sounds])
 
     # -- reading ----------------------------------------------------------------------------------------------
 
