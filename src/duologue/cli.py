@@ -205,7 +205,7 @@ def talk(ctx: click.Context, /, terminal: bool, url: str | None, **given: Any) -
 _from_environment(serve)
 _from_environment(talk)
 
-HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads"} | {
+HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads", "context"} | {
     "brain", "brain_model", "brain_key", "brain_timeout", "brain_speculate"
 }  # fmt: skip
 """The options of serving that mean something in the terminal as well."""
@@ -288,7 +288,7 @@ def _model_options(given: dict[str, Any]) -> ModelOptions:
     from duologue.backends import ModelOptions
     from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
 
-    names = ("device", "dtype", "quantize", "threads")
+    names = ("device", "dtype", "quantize", "threads", "context")
     chosen = {name: given.pop(name) for name in names}
     try:
         brain = from_options(**{name: given.pop(name) for name in tuple(given) if name.startswith("brain")})

@@ -17,10 +17,10 @@ from tests.models.turns import answer, ask, sound, text, tokens, wave
 import duologue
 from duologue.checkpoints.files import CheckpointError
 from duologue.engine.loading import CannotLoad
-from duologue.models.contract import Ids, Line, Manner, Picture, Sound
 from duologue.models.llama_omni import Collapse, LlamaOmniConfig
 from duologue.models.llama_omni_files import SIZES, SYSTEM
 from duologue.models.llama_omni_turns import LlamaOmni
+from duologue.models.turns import Ids, Line, Manner, Picture, Sound
 from duologue.nn.rows import Rows
 
 WINDOW = 100

@@ -17,10 +17,10 @@ from tests.models.turns import answer, ask, sound, text, wave
 import duologue
 from duologue.codecs.snac import by_layers
 from duologue.engine.loading import CannotLoad
-from duologue.models.contract import Line, Manner, Picture, Sound, Uttered
 from duologue.models.mini_omni2 import LAYERS, frames, prompt
 from duologue.models.mini_omni2_files import SYSTEM
 from duologue.models.mini_omni2_turns import MiniOmni2
+from duologue.models.turns import Line, Manner, Picture, Sound, Uttered
 from duologue.nn.rows import Rows
 
 LINES = [Line("user", (sound(1),))]

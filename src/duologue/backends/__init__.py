@@ -26,6 +26,8 @@ class ModelOptions:
     threads: int = 0
     sessions: int = 16
     """How many there is room for; each takes its memory from the start."""
+    context: int = 0
+    """Positions of a dialogue with a model that takes turns; 0: as many as are sensible."""
     brain: BrainAddress | None = None
     """A chat endpoint that thinks instead of pocket's skills."""
 
@@ -61,4 +63,4 @@ def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -
     from duologue.backends.engine import EngineBackend
     from duologue.engine.messages import Spec
 
-    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads))
+    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads, o.context))

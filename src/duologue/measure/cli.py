@@ -557,7 +557,7 @@ def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> 
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return
-    click.echo(f"{result.model} on {result.device} in {result.dtype}, {result.threads} threads, rings full")
+    click.echo(f"{result.model} on {result.device} in {result.dtype}, {result.threads} threads, long conversations")
     click.echo(f"  weights             {result.weights_mb:.0f} MB")
     click.echo(f"  each session        {result.session_mb:.1f} MB")
     click.echo(f"  held in real time   {result.held} (of those tried)")

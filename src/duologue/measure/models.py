@@ -62,7 +62,7 @@ def manifest(system: str) -> None:
 def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
     """Write a small SYSTEM with random weights into DIRECTORY, in the published layout.
 
-    Serve a Moshi or PersonaPlex with: duologue serve --model DIRECTORY
+    Serve it with: duologue serve --model DIRECTORY
     """
     _need_torch()
     from duologue.checkpoints.files import CheckpointError, read_json
@@ -75,10 +75,7 @@ def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
     except CheckpointError as error:
         raise click.UsageError(str(error)) from error
     total = sum(path.stat().st_size for path in directory.glob("**/*") if path.is_file())
-    from duologue.engine.loading import FRAMES
-
-    use = f"duologue serve --model {directory}" if system in FRAMES else f'from Python: duologue.load("{directory}")'
-    click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; {use}")
+    click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; duologue serve --model {directory}")
 
 
 @click.command()

@@ -19,12 +19,12 @@ from duologue.encoders import clip
 from duologue.encoders.clip import Clip
 from duologue.encoders.mel import HOP, RATE, windowed
 from duologue.encoders.whisper import Whisper
-from duologue.models.contract import Facts, Ids, Line, Manner, Picture, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.mini_omni2 import LAYERS, PICTURE, MiniOmni2LM, Task, kept, prompt
 from duologue.models.reading import CHUNK, woven
 from duologue.models.saying import End, Saying
 from duologue.models.text import Vocabulary
+from duologue.models.turns import Facts, Ids, Line, Manner, Picture, Piece, Sound, Uttered
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import GREEDY, Sampling
@@ -106,12 +106,14 @@ class MiniOmni2:
             pictures=True,
             writes=True,
             instructions=False,
+            pace=codec.config.sampling_rate / codec.config.frame,
         )
 
-    def state(self, rows: int) -> MiniOmni2State:
+    def state(self, rows: int, context: int | None = None) -> MiniOmni2State:
         config, like = self.lm.config, self.lm.embedding
+        length = min(context or config.context, config.context)
         return MiniOmni2State(
-            self.lm.decoder.cache(2 * rows, length=config.context, chunk=min(CHUNK, config.context)),
+            self.lm.decoder.cache(2 * rows, length=length, chunk=min(CHUNK, length)),
             self.voice.state(rows),
             torch.zeros(2 * rows, config.dim, device=like.device, dtype=like.dtype),
         )
