@@ -114,7 +114,7 @@ class PocketLink:
     def _hear(self, command: Hear) -> None:
         turn = self._turns.get(command.turn)
         if turn is None:
-            turn = TurnHeard(command.turn, command.start, ear=self._ear, mind=self._mind, emit=self._emit)
+            turn = TurnHeard(command.turn, command.start, ear=self._ear, judge=self._mind.judge, emit=self._emit)
             self._turns[command.turn] = turn
         turn.push(command.wave)
 
