@@ -142,7 +142,12 @@ def serving_options(command: F) -> F:
                 "--strictness",
                 type=click.Choice(("loose", "normal", "strict")),
                 default="normal",
-                help="How sure pocket must be that words are meant for it; strict: call it by its name.",
+                help="How sure it must be that words are meant for it; strict: call it by its name.",
+            ),
+            click.option(
+                "--history",
+                is_flag=True,
+                help="Tell models that were trained on single turns of earlier ones all the same.",
             ),
             click.option(
                 "--drain-seconds",
@@ -210,7 +215,7 @@ HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize"
 }  # fmt: skip
 """The options of serving that mean something in the terminal as well."""
 
-OWN = {"lead_ms", "strictness"}
+OWN = {"lead_ms", "strictness", "history"}
 """Those that do without ``--url``."""
 
 
@@ -236,7 +241,9 @@ def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> No
 
     async def talk_on_a_line() -> None:
         device = SoundCard()  # first, for it is the likeliest to be missing
-        session = SessionOptions(lead_ms=given["lead_ms"], strictness=given["strictness"])
+        session = SessionOptions(
+            lead_ms=given["lead_ms"], strictness=given["strictness"], history=given["history"]
+        )
         async with open_line(model=model, url=url, token=given["token"], session=session, options=chosen) as line:
             await converse(line, device, sys.stdout)
 

@@ -260,6 +260,9 @@ class Ended:
     reason: Literal["completed", "length"]
     read: int
     """Positions of its prompt."""
+    sounds: int
+    """Of them, sound."""
+    pictures: int
     reread: int
     """Of them, those that the seat's row did not hold already."""
     written: int

@@ -397,7 +397,16 @@ class TurnEngine(Generic[S]):
             self._seats.tell(Spoke(guest.seat, order.epoch, uttered.text, wave, marks))
         if uttered.end is not None:
             self._seats.tell(
-                Ended(guest.seat, order.epoch, uttered.end, making.read, making.reread, making.steps)
+                Ended(
+                    guest.seat,
+                    order.epoch,
+                    uttered.end,
+                    read=making.read,
+                    sounds=self._taken_by(Sound, making),
+                    pictures=self._taken_by(Picture, making),
+                    reread=making.reread,
+                    written=making.steps,
+                )
             )
             guest.making = None
             self._forget(guest)
@@ -421,6 +430,10 @@ class TurnEngine(Generic[S]):
         if not len(out):
             return None, ()
         return out, tuple((sample, chars) for sample, (_, chars) in zip(at, marks, strict=True))
+
+    def _taken_by(self, kind: type, making: Making) -> int:
+        """Positions of the prompt that are of this kind."""
+        return sum(self._model.size(piece) for piece in making.prompt if isinstance(piece, kind))
 
     def _forget(self, guest: Guest) -> None:
         """Of what was said long ago nobody will ask for the tokens: it has left the context."""

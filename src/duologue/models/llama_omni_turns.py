@@ -117,6 +117,7 @@ class LlamaOmni:
             history="untrained",
             pictures=False,
             writes=True,
+            mixes=True,
             instructions=True,
             pace=PACE,
         )

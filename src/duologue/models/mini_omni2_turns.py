@@ -105,6 +105,7 @@ class MiniOmni2:
             history="untrained",
             pictures=True,
             writes=True,
+            mixes=False,
             instructions=False,
             pace=codec.config.sampling_rate / codec.config.frame,
         )

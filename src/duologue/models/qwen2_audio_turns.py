@@ -84,6 +84,7 @@ class Qwen2Audio:
             history="trained",
             pictures=False,
             writes=True,
+            mixes=True,
             instructions=True,
             pace=PACE,
         )

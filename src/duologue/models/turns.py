@@ -83,6 +83,8 @@ class Facts:
     pictures: bool
     writes: bool
     """Whether it takes written turns as well."""
+    mixes: bool
+    """Whether a turn may be spoken and written at once."""
     instructions: bool
     """Whether instructions make a difference."""
     pace: float

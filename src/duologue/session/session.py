@@ -32,6 +32,7 @@ from duologue.backends.contract import (
     Event,
     Failed,
     Hypothesis,
+    Notice,
     Wants,
     Withdrawn,
 )
@@ -96,6 +97,7 @@ class Session:
             observer,
             self._options,
             clock,
+            hears=backend.card.hears,
         )
         self._connection.open()
         self._configure()
@@ -211,6 +213,7 @@ class Session:
                 settings.voice,
                 settings.speed,
                 strictness=settings.strictness or self._options.strictness,
+                history=self._options.history if settings.history is None else settings.history,
                 initiative=self._policy().creates,
             )
         )
@@ -224,6 +227,8 @@ class Session:
                 self._speaking.check_words()
             case Wants() | Withdrawn():
                 self._speaking.wish(event)
+            case Notice():
+                self._connection.extension("notice", message=event.message)
             case Failed(epoch=None, turn=None):
                 self._lose(event.message)
             case Failed(epoch=None, turn=int(turn)):

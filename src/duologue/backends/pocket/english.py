@@ -64,6 +64,12 @@ def judge(text: str) -> Judgement:
     return Judgement(complete, backchannel(words, complete))
 
 
+GREET: Final = "(The conversation begins. Speak first.)"
+GO_ON: Final = "(The person says nothing. Go on.)"
+HELP_ON: Final = "(The person has said nothing for a while. Say one short sentence that helps them on.)"
+"""Stage directions: most models answer only to a user's message."""
+
+
 def is_for_us(
     text: str, *, name: str, strictness: Strictness, history: Sequence[HistoryItem], since_exchange: float | None
 ) -> bool:

@@ -59,7 +59,7 @@ class PocketLink:
         self._ahead = ahead_seconds
         self._on_closed = closed
         self._closed = False
-        self._wishes = Wishes(mind, self._emit, now)
+        self._wishes = Wishes(mind.wants, self._emit, now)
         self._turns: dict[Turn, TurnHeard] = {}
         """Those open, those whose final words are owed, and the one that ended last."""
         self._attempts: dict[Epoch, Attempt] = {}

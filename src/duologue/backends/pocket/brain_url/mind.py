@@ -98,10 +98,10 @@ class RemoteMind:
         return self._ask(ask, history, words=words)
 
     def initiative(self, token: str, *, ask: Ask, history: Sequence[HistoryItem]) -> Plan | Dictated:
-        return _SILENCE if self._spoken else self._ask(ask, history, direction=messages.GREET)
+        return _SILENCE if self._spoken else self._ask(ask, history, direction=english.GREET)
 
     def idle(self, *, ask: Ask, history: Sequence[HistoryItem]) -> Dictated:
-        return self._ask(ask, history, direction=messages.HELP_ON)
+        return self._ask(ask, history, direction=english.HELP_ON)
 
     def commit(self, plan: Plan) -> None:
         """Silence changes nothing."""
