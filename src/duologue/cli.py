@@ -292,16 +292,13 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
 
 
 def _model_options(given: dict[str, Any]) -> ModelOptions:
-    from duologue.backends import ModelOptions
-    from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
+    from duologue.backends import options_from
+    from duologue.backends.pocket.brain_url.address import BrainAddressError
 
-    names = ("device", "dtype", "quantize", "threads", "context")
-    chosen = {name: given.pop(name) for name in names}
     try:
-        brain = from_options(**{name: given.pop(name) for name in tuple(given) if name.startswith("brain")})
+        return options_from(given, sessions=given["sessions"])
     except BrainAddressError as error:
         raise click.UsageError(str(error)) from error
-    return ModelOptions(**chosen, sessions=given["sessions"], brain=brain)
 
 
 def _server_options(given: dict[str, Any]) -> ServerOptions:

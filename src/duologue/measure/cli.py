@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from duologue.audio import seconds
 from duologue.audio.files import AudioFileError, read_wave, write_wave
-from duologue.backends import ModelOptions, UnknownModel
-from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
+from duologue.backends import UnknownModel, options_from
+from duologue.backends.pocket.brain_url.address import BrainAddressError
 from duologue.measure.ask import ask as put
 from duologue.measure.exchange import Exchange, joined
 from duologue.measure.figures import Spread
@@ -46,6 +46,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 @JSON
 @click.option("--fast", is_flag=True, help="As fast as the machine can; then no latency is reported.")
 @brain_options
+@model_options
 def ask(
     files: tuple[Path, ...],
     model: str | None,
@@ -54,7 +55,7 @@ def ask(
     out: Path | None,
     as_json: bool,
     fast: bool,
-    **brain: Any,
+    **how: Any,
 ) -> None:
     """Speak recordings to a model, one after the other, and tell what it answers.
 
@@ -66,7 +67,7 @@ def ask(
         raise click.UsageError("--fast makes time virtual, which a server does not follow: leave --url out")
     try:
         waves = [read_wave(file) for file in files]
-        options = ModelOptions(sessions=1, brain=from_options(**brain))
+        options = options_from(how, sessions=1)
     except (AudioFileError, BrainAddressError) as error:
         raise click.UsageError(str(error)) from error
     told: list[Exchange] = []
