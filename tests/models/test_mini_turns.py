@@ -51,7 +51,7 @@ def columns(said: list[Uttered]) -> list[list[int]]:
     return [list(column) for each in said for column, _ in each.tokens if isinstance(column, tuple)]
 
 
-def codes(model: MiniOmni2, said: list[Uttered]) -> list[list[int]]:
+def drawn(model: MiniOmni2, said: list[Uttered]) -> list[list[int]]:
     """The columns as the heads gave them: no layer in a part of the vocabulary of its own."""
     shift = model.lm.shifted(torch.zeros(LAYERS, dtype=torch.int64)).tolist()
     return [[*(c - by for c, by in zip(column, shift, strict=False)), column[-1]] for column in columns(said)]
@@ -96,7 +96,7 @@ def test_rows_at_different_positions_say_what_they_say_alone(model: MiniOmni2) -
 def test_it_is_the_pair_of_the_reference(model: MiniOmni2) -> None:
     """The same as two whole prompts, side by side, step by step without a cache."""
     said = answer(model, *ASKED["spoken"])
-    got = codes(model, said)
+    got = drawn(model, said)
     lm, s = model.lm, model.lm.config.specials
     with torch.inference_mode():
         pieces = model.layout(*ASKED["spoken"])
@@ -120,7 +120,7 @@ def test_it_is_the_pair_of_the_reference(model: MiniOmni2) -> None:
 def test_pieces_are_the_whole_answer_sample_for_sample(model: MiniOmni2, stride: int) -> None:
     said = answer(exact(model, stride), *ASKED["spoken"])
     # The last column enters no context; what it says of sound is the last frame.
-    known = frames(codes(model, said))
+    known = frames(drawn(model, said))
     sound_of = [known[:, n] for n in range(known.shape[1]) if int(known[:, n].max()) < 1000]
     spoken = wave(said)
     with torch.inference_mode():
