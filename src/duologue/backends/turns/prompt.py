@@ -183,26 +183,26 @@ class Prompts:
     def of(self, respond: Respond, *, history: bool, seen: Callable[[bytes], str]) -> tuple[Told, ...]:
         """The lines of a reply. ``history``: whether earlier turns are told to a model that was not trained on them;
         ``seen``: a picture in words, for a model that cannot see."""
-        lines = list(self._lines(respond, seen))
+        dialogue = [line for line in self._lines(respond, seen) if line.role != "system"]
+        lines = dialogue
         if self._facts.history == "untrained" and not history:
-            last = max((n for n, line in enumerate(lines) if line.role == "assistant"), default=-1)
-            lines = lines[last + 1 :]
-        if (direction := self._direction(respond, lines)) is not None:
+            last = max((n for n, line in enumerate(dialogue) if line.role == "assistant"), default=-1)
+            lines = dialogue[last + 1 :]
+        if (direction := self._direction(respond, dialogue)) is not None:
             remembers = history or self._facts.history == "trained"
             lines = [*(lines if remembers else ()), _Line("user", [direction])]
-        body = [self._bounded(line) for line in self._joined(lines) if line.role != "system"]
+        body = [self._bounded(line) for line in self._joined(lines)]
         return (*self._instructions(respond), *(line.told() for line in body))
 
-    def _direction(self, respond: Respond, lines: Sequence[_Line]) -> str | None:
+    def _direction(self, respond: Respond, dialogue: Sequence[_Line]) -> str | None:
         """What stands for the person's words where they said none."""
         if respond.token is not None:
             return GREET
         if respond.idle:
             return HELP_ON
-        spoken = [line for line in lines if line.role != "system"]
-        if spoken and spoken[-1].role == "user":
+        if dialogue and dialogue[-1].role == "user":
             return None
-        return GO_ON if any(isinstance(item, Message) for item in respond.history) else GREET
+        return GO_ON if dialogue else GREET
 
     def _instructions(self, respond: Respond) -> Iterator[Told]:
         texts = [respond.ask.instructions]

@@ -95,6 +95,7 @@ class TurnReply:
 
     def _stop(self) -> None:
         if self._asked and self._ended is None:
+            self._asked = False
             self._place.order(Stop(self._place.seat, self.respond.epoch))
 
     def _emit(self, event: Event) -> None:
