@@ -149,6 +149,9 @@ def write(directory: Path, *, seed: int, sizes: Mapping[str, Any]) -> None:
     generator = torch.Generator().manual_seed(seed)
     fill(net, generator)
     fill(vocoder, generator)
+    with torch.no_grad():
+        # Random heads leave few units of a text. Each is said for 100 ms or so, that there is speech to be heard.
+        vocoder.dur_predictor.proj.bias.fill_(1.8)
     (directory / VOCODER[0]).mkdir(parents=True, exist_ok=True)
     published = {name: view.contiguous().clone() for name, view in keys(config).published(net).items()}
     save_file({n: t for n, t in published.items() if not n.startswith("encoder.")}, directory / "model.safetensors")
