@@ -62,6 +62,9 @@ from duologue.nn.rows import Rows, State
 HELD = 1.0
 """Seconds of a tentative answer that are made ready."""
 
+WRITTEN = 16
+"""Tokens of one that is only written: a first clause, so that it can be read aloud at once."""
+
 RESERVE = 512
 """Positions of the context that are kept for the answer; no more than a quarter of it."""
 
@@ -174,15 +177,13 @@ class TurnEngine(Generic[S]):
             return -math.inf if guest.waiting else math.inf
         if not making.speaking:
             return -math.inf
-        ahead = making.order.ahead
+        ahead, spoken = making.order.ahead, making.order.speech and self._facts.says is not None
         if making.confirmed is None:
-            return -math.inf if self._made(making) < HELD else math.inf
-        return -math.inf if ahead is None else making.confirmed + self._made(making) - ahead
-
-    def _made(self, making: Making) -> float:
-        """Seconds of it that are made; of what is only written, as long as it takes to be read aloud."""
-        spoken = making.order.speech and self._facts.says is not None
-        return making.seconds if spoken else making.steps / self._facts.pace
+            ready = making.seconds >= HELD if spoken else making.steps >= WRITTEN
+            return math.inf if ready else -math.inf
+        if ahead is None:
+            return -math.inf
+        return making.confirmed + (making.seconds if spoken else making.steps / self._facts.pace) - ahead
 
     # -- commands ---------------------------------------------------------------------------------------------
 

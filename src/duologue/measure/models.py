@@ -105,9 +105,9 @@ def models(as_json: bool, markdown: bool) -> None:
 
 
 _COLUMNS = (
-    "LLM parameters (all)", "first response, published", "first response, here", "interruption", "proactive dialogue",
-    "non-awakening", "input → output", "weights (bf16)", "KV a second of speech", "compute a second of speech",
-    "served",
+    "LLM parameters (all)", "first response, published", "computed, H200", "first response, here", "interruption",
+    "proactive dialogue", "non-awakening", "input → output", "weights (bf16)", "KV a second of speech",
+    "compute a second of speech",
 )  # fmt: skip
 
 
@@ -118,6 +118,7 @@ def _cells(line: Figures) -> tuple[str, ...]:
     return (
         "none" if line.llm_parameters is None else f"{line.llm_parameters / 1e9:.2f} B ({line.parameters or 0:,})",
         line.latency_published or "–",
+        line.latency_computed or "–",
         line.latency_measured,
         line.interruption,
         line.proactive,
@@ -126,7 +127,6 @@ def _cells(line: Figures) -> tuple[str, ...]:
         amount(line.weights_bytes, 1e9, "GB"),
         amount(line.kv_bytes_per_second, 1e6, "MB"),
         amount(line.flop_per_second, 1e9, "GFLOP"),
-        "yes" if line.served else "not yet",
     )
 
 
