@@ -8,6 +8,7 @@ that speaks in frames itself.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
@@ -29,8 +30,9 @@ log = structlog.get_logger("duologue.engine")
 
 
 def fitting_ear(ready: Ready) -> Ear:
-    """pocket's own, of a model on a clock, which turns to nobody's words; of one that takes turns, for all English."""
-    return pocket_ear() if ready.facts is None else open_ear()
+    """pocket's own, of a model on a clock, which turns to nobody's words; of one that takes turns, for all English, and
+    with as many workers as there are pairs of cores: a voice that is heard keeps a third of one busy."""
+    return pocket_ear() if ready.facts is None else open_ear(min(max(2, (os.cpu_count() or 2) // 2), 8))
 
 
 class EngineBackend:

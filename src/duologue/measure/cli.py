@@ -532,7 +532,8 @@ def footprint(model: str, as_json: bool, sessions: int, talking: int, duration: 
 @click.option("--ticks", type=click.IntRange(5), default=50, show_default=True, help="Ticks of each run.")
 @JSON
 def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> None:
-    """What a tick of a neural model costs with so many sessions, and how many are held in real time."""
+    """What a tick of a neural model costs with so many sessions, how many are held in real time, and how soon one that
+    takes turns responds."""
     try:
         from duologue.engine.fit import TooLarge
         from duologue.engine.loading import CannotLoad
@@ -562,6 +563,11 @@ def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> 
     click.echo(f"  weights             {result.weights_mb:.0f} MB")
     click.echo(f"  each session        {result.session_mb:.1f} MB")
     click.echo(f"  held in real time   {result.held} (of those tried)")
+    if (first := result.response) is not None:
+        click.echo(
+            f"  first response      {first.total_ms:.1f} ms after a question is known: encoder {first.encoder_ms:.1f}, "
+            f"prefill {first.prefill_ms:.1f}, {first.steps} step(s) {first.steps_ms:.1f}"
+        )
 
 
 @bench.command()

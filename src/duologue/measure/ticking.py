@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from duologue.engine.fit import check_rows, state_bytes
 from duologue.engine.loading import Loaded, load
 from duologue.engine.pace import HEADROOM
 from duologue.engine.turns import steps
-from duologue.models.contract import FrameModel
+from duologue.models.contract import FrameModel, TurnModel
+from duologue.models.reading import CHUNK
+from duologue.models.stages import QUESTION
+from duologue.models.turns import Line, Manner, Sound
 from duologue.nn.rows import Rows
 
 WARM = 3
@@ -37,6 +41,22 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Response:
+    """The way of a turn model to its first response, after a question of :data:`~duologue.models.stages.QUESTION`
+    seconds, one session: medians. What of it passes before the endpoint, speculation hides."""
+
+    encoder_ms: float
+    prefill_ms: float
+    steps_ms: float
+    """Until there is sound (or, of a model that writes, text)."""
+    steps: int
+
+    @property
+    def total_ms(self) -> float:
+        return self.encoder_ms + self.prefill_ms + self.steps_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Ticking:
     """A run."""
 
@@ -52,6 +72,8 @@ class Ticking:
     ticks: tuple[Tick, ...]
     held: int
     """Sessions held in real time: of those tried, interpolated, the most whose p99 leaves some room in a frame."""
+    response: Response | None = None
+    """Of a model that takes turns."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,6 +112,7 @@ def ticking(
         weights_mb=loaded.weights_bytes / 1e6,
         ticks=tuple(measured),
         held=held(measured, HEADROOM * frame_ms),
+        response=None if loaded.turns is None else _response(loaded, loaded.turns),
     )
 
 
@@ -110,6 +133,38 @@ def _ticks(loaded: Loaded, count: int, ticks: int) -> Tick:
         took = steps(loaded.turns, state, rows, ticks, loaded.context)
     median, p99 = (1000 * float(at) for at in np.percentile(took, (50, 99)))
     return Tick(count, median, p99, median / 1000 / _period(loaded))
+
+
+def _response(loaded: Loaded, model: TurnModel[Any], repeats: int = 5) -> Response:
+    rows, manner = Rows.of([0], loaded.device), Manner(0)
+    noise = np.random.default_rng(0).normal(0, 0.1, round(model.facts.hears * min(QUESTION, model.facts.window)))
+    prompt = model.layout([Line("user", (Sound(1, noise.astype(np.float32)),))], manner)
+    took, steps_made = [], 0
+    with torch.inference_mode():
+        state = loaded.state(1)
+        for _ in range(repeats + 1):
+            at = [time.perf_counter()]
+            x = torch.cat(model.embed(prompt))[None]
+            _wait(loaded.device)
+            at.append(time.perf_counter())
+            model.rewind(state, rows, 0)
+            for begin in range(0, x.shape[1] - 1, CHUNK):
+                model.prefill(state, rows, x[:, begin : min(begin + CHUNK, x.shape[1] - 1)])
+            model.begin(state, rows, x[:, -1:], [prompt], [manner])
+            _wait(loaded.device)
+            at.append(time.perf_counter())
+            steps_made, said = 1, model.step(state, rows)[0]
+            while said.end is None and (said.wave is None if model.facts.says else not said.text):
+                steps_made, said = steps_made + 1, model.step(state, rows)[0]
+            at.append(time.perf_counter())
+            took.append([1000 * (b - a) for a, b in pairwise(at)])
+    encoder, prefill, first = (float(each) for each in np.median(took[1:], 0))
+    return Response(encoder, prefill, first, steps_made)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _frames(loaded: Loaded, model: FrameModel[Any], state: Any, rows: Rows, ticks: int) -> list[float]:
