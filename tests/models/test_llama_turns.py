@@ -177,7 +177,7 @@ def test_what_its_files_must_be(directory: Path, tmp_path: Path) -> None:
 
     alone = copy("alone")
     (alone / "large-v3.pt").unlink()
-    with pytest.raises(CannotLoad, match=r"no Whisper.*large-v3\.pt.*comes from"):
+    with pytest.raises(CannotLoad, match=r"large-v3\.pt is missing.*comes from https"):
         duologue.load(str(alone))
     mute = copy("mute")
     (mute / "vocoder" / "g_00500000").unlink()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from duologue.audio import RATE
+from duologue.checkpoints.elsewhere import completed
 from duologue.checkpoints.files import CheckpointError
 from duologue.checkpoints.hub import find
 from duologue.engine.echo import Echo
@@ -115,6 +116,7 @@ def load(
     try:
         directory = find(name, memory=free_bytes(chosen))
         system = recognised(directory) or catalogue.system("moshi")  # it says best what a directory lacks
+        directory = completed(directory, system.elsewhere(directory))
         model = system.load(directory, device=chosen, dtype=precision, bits=8 if quantize == "int8" else None)
     except CheckpointError as error:
         raise CannotLoad(str(error)) from error
