@@ -278,6 +278,9 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
         raise click.UsageError(str(error)) from error
 
     def announce(url: str) -> None:
+        card = backend.card
+        if card.gait == "frame" or card.hears:
+            click.echo(f"duologue: {card.title}. Licence of its weights: {card.licence}")
         click.echo(f"duologue: {model} is ready at {url}  (Ctrl+C stops)")
         ready(url)
 
