@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pocketsphinx
 import pytest
@@ -150,3 +152,36 @@ def test_an_interjection_is_heard_for_what_it_wants(decoder: pocketsphinx.Decode
     assert told is not None and told.interjection is not None
     assert wants_floor(told.interjection) is wants_floor(said)
     assert long is not None and long.interjection is None
+
+
+def test_beside_a_model_that_hears_the_open_ear_listens_once_all_is_said(
+    decoder: pocketsphinx.Decoder, open_ear: pocketsphinx.Decoder
+) -> None:
+    """The words so far are quick and only for the floor; the last ones are any English, also of a long turn."""
+    spoken = [scene("what were the main causes of the french revolution", "rms")] * 4
+    wave = np.concatenate(spoken)
+    assert len(wave) * 2 // 3 > OPEN_LONGEST
+    utterance = Utterance(replace(VOCABULARY, open_at_end=True), decoder, Channel.unknown())
+    for at in range(0, len(wave), 2400):
+        utterance.push(wave[at : at + 2400])
+        while utterance.ready:
+            utterance.step()
+        assert not utterance.wants_second
+        said = utterance.say()
+        assert said is None or said.open_text is None
+    utterance.finish()
+    while utterance.ready:
+        utterance.step()
+    assert utterance.wants_second and utterance.insists
+    utterance.listen_too(open_ear)
+    first = utterance.say()
+    assert first is not None and first.until == len(wave), "who has the floor need not wait for what is read"
+    while utterance.second_ready:
+        utterance.step_second()
+        assert not utterance.too_long_for_second
+    assert utterance.over
+    said, _ = utterance.conclude()
+    utterance.release()
+    assert said.open_text is not None
+    assert said.open_text.count("french revolution") >= 3
+    assert "french" not in said.text, "pocket's own vocabulary has no such word"

@@ -18,7 +18,7 @@ import structlog
 
 from duologue.backends.contract import Card, Event, NoRoom
 from duologue.backends.frames import FrameLink
-from duologue.backends.pocket.ear import open_ear, pocket_ear
+from duologue.backends.pocket.ear import WORKERS, floor_ear
 from duologue.backends.pocket.mouth import Mouth, MouthError, choose_mouth
 from duologue.backends.pocket.parts import Ear
 from duologue.backends.turns.link import TurnLink
@@ -30,9 +30,8 @@ log = structlog.get_logger("duologue.engine")
 
 
 def fitting_ear(ready: Ready) -> Ear:
-    """pocket's own, of a model on a clock, which turns to nobody's words; of one that takes turns, for all English, and
-    with as many workers as there are pairs of cores: a voice that is heard keeps a third of one busy."""
-    return pocket_ear() if ready.facts is None else open_ear(min(max(2, (os.cpu_count() or 2) // 2), 8))
+    """With as many workers as there are pairs of cores, for the last words of a turn take a third of its time."""
+    return floor_ear(min(max(WORKERS, (os.cpu_count() or 2) // 2), 8))
 
 
 class EngineBackend:

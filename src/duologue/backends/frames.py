@@ -300,7 +300,8 @@ class FrameLink:
         def on_words(words: Words) -> None:
             if words.final:
                 self._turns.pop(turn, None)
-            self._emit(Hypothesis(turn, words.text, until=start + words.until, final=words.final))
+            text = (words.final and words.open_text) or words.text
+            self._emit(Hypothesis(turn, text, until=start + words.until, final=words.final))
 
         def on_lost(message: str) -> None:
             self._turns[turn] = None

@@ -25,6 +25,8 @@ LONGEST = 20 * RATE
 """Samples after which an utterance is cut, so that its lattice, and the end of it, stay small."""
 OPEN_LONGEST = 8 * RATE
 """Samples the second ear listens to at most: it costs three times the first."""
+READ_LONGEST = 30 * RATE
+"""The same where it listens when all is over and nobody waits for it."""
 
 INTERJECTION = RATE * 5 // 4
 """Samples within which an utterance may be an interjection: 1.25 s, with the third that came before its onset."""
@@ -148,6 +150,8 @@ class Utterance:
         self.second: Hearing | None = None
         self._vocabulary = vocabulary
         self._free = re.compile(vocabulary.open_after) if vocabulary.open_after else None
+        self._at_end = vocabulary.open_at_end
+        self._open_longest = READ_LONGEST if self._at_end else OPEN_LONGEST
         self._rehear = [] if channel.familiar else list(_REHEAR_AT)
         self._furthest = 0
         self._downsampler = Downsampler()
@@ -217,19 +221,26 @@ class Utterance:
 
     def _forget(self) -> None:
         """Let go of samples that nobody will hear again."""
-        if self.second is None and self.first.position > OPEN_LONGEST:
+        if self.second is None and self.first.position > self._open_longest:
             del self._samples[: (self.first.position - self._dropped) * 2]
             self._dropped = self.first.position
 
     @property
     def wants_second(self) -> bool:
         """Whether the second ear should listen, from the beginning."""
-        if self.second is not None or self._end >= OPEN_LONGEST or not self.heard.text:
+        if self.second is not None or self._end >= self._open_longest or not self.heard.text:
             return False
+        if self._at_end:
+            return self._finishing and not self.ready
         if self._free is not None and self._free.search(self.heard.text):
             return True
         doubtful = self._confidence is not None and self._confidence < self._vocabulary.doubt
         return doubtful and (self._finishing or self.first.position >= _DOUBT_AFTER)
+
+    @property
+    def insists(self) -> bool:
+        """Whether it waits for a second ear that is busy elsewhere."""
+        return self._at_end and self.wants_second
 
     def listen_too(self, decoder: pocketsphinx.Decoder) -> None:
         """The second ear begins, with what the first has learnt of the channel."""
@@ -248,7 +259,7 @@ class Utterance:
     @property
     def too_long_for_second(self) -> bool:
         """Whether the second ear has heard as much as it may; release it then, its words are incomplete."""
-        return self.second is not None and self.second.position >= OPEN_LONGEST
+        return self.second is not None and self.second.position >= self._open_longest
 
     def release(self) -> pocketsphinx.Decoder | None:
         """Give the second ear's decoder back."""
@@ -284,14 +295,16 @@ class Utterance:
         return self.first.learnt()
 
     def _said(self, *, final: bool) -> Said:
-        positions = [self.first.position, *([self.second.position] if self.second is not None else [])]
-        behind = min(positions) < self._end
+        position = self.first.position
+        caught_up = self.second is not None and self.second.position >= self._end
+        if self.second is not None and not self._at_end:
+            position = min(position, self.second.position)
         return Said(
             text=self.heard.text,
-            until=min(positions) * 3 // 2 if behind else self._pushed,
+            until=position * 3 // 2 if position < self._end else self._pushed,
             final=final,
             confidence=self._confidence,
-            open_text=self.second.heard().text if self.second is not None and not behind else None,
+            open_text=self.second.heard().text if self.second is not None and caught_up else None,
             interjection=self._interjection(),
         )
 

@@ -98,7 +98,7 @@ class Worker:
         return True
 
     def _last(self, key: int, utterance: Utterance) -> bool:
-        if not utterance.over or (self._open is not None and utterance.wants_second):
+        if not utterance.over or utterance.insists or (self._open is not None and utterance.wants_second):
             return False
         said, channel = utterance.conclude()
         self._tell(key, said, channel)

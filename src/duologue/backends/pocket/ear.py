@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from duologue.backends.pocket.brain.interjections import INTERJECTIONS
 from duologue.backends.pocket.language import vocabulary
@@ -49,6 +50,12 @@ class PocketSessionEar:
 def pocket_ear(workers: int = WORKERS) -> PocketEar:
     """The ear with pocket's vocabulary, not yet started."""
     return PocketEar(Recognizer(vocabulary(), workers=workers))
+
+
+def floor_ear(workers: int = WORKERS) -> PocketEar:
+    """The ear beside a model that hears for itself, not yet started: quick words of pocket's vocabulary for the floor,
+    and when all is said those of all English to be read."""
+    return PocketEar(Recognizer(replace(vocabulary(), open_at_end=True), workers=workers))
 
 
 def open_ear(workers: int = WORKERS) -> PocketEar:

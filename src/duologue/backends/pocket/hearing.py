@@ -30,10 +30,11 @@ UNSURE = 0.5
 """Below this confidence words that look unfinished may as well be whole and misheard."""
 
 
-def _complete(complete: bool | None, words: Words) -> bool | None:
-    """The brain's judgement, as far as the ear is sure of the words."""
+def _complete(complete: bool | None, words: Words, *, beside: bool) -> bool | None:
+    """The brain's judgement, as far as the ear is sure of the words; those ``beside`` the point, which may be anything,
+    end no turn either where it is not."""
     unsure = words.confidence is not None and words.confidence < UNSURE
-    return None if unsure and complete is False else complete
+    return None if unsure and (beside or complete is False) else complete
 
 
 CLEAR = 0.6
@@ -71,13 +72,23 @@ class TurnHeard:
     """A turn from its first sound until nobody can ask for an answer to it any more."""
 
     def __init__(
-        self, id_: Turn, start: int, *, ear: SessionEar, judge: Judge, emit: Callable[[Event], None]
+        self,
+        id_: Turn,
+        start: int,
+        *,
+        ear: SessionEar,
+        judge: Judge,
+        emit: Callable[[Event], None],
+        beside: bool = False,
     ) -> None:
+        """``beside``: who answers hears for himself. The words then say who has the floor, and the last ones, where the
+        open ear has them, are for people to read: nobody waits for those."""
         self.id = id_
         self.pushed = 0
         """Samples given to the ear."""
         self._start = start
         self._judge = judge
+        self._beside = beside
         self._emit = emit
         self._words: Words | None = None
         self._text = ""
@@ -139,7 +150,7 @@ class TurnHeard:
     def _accounts_for(self, target: int) -> bool:
         if self.final:
             return True
-        if self.ended:
+        if self.ended and not self._beside:
             return False  # the final words are on their way, and better
         return not self._listening.pending or (self._words is not None and self._words.until >= target)
 
@@ -154,6 +165,8 @@ class TurnHeard:
             self._listening.drop()
             self._on_lost(f"pocket could not make sense of this turn: {type(error).__name__}: {error}")
             return
+        if self._beside and words.final and words.open_text:
+            text = words.open_text
         self._words, self._text = words, text
         self._news.set()
         self._emit(
@@ -162,7 +175,7 @@ class TurnHeard:
                 text,
                 until=self._start + words.until,
                 final=words.final,
-                complete=_complete(complete, words),
+                complete=_complete(complete, words, beside=self._beside),
                 backchannel=_backchannel(judgement, words),
             )
         )

@@ -156,7 +156,9 @@ class TurnLink:
         if id_ not in self._turns:
             listening = None
             if self._ear is not None:
-                listening = TurnHeard(id_, command.start, ear=self._ear, judge=english.judge, emit=self._emit)
+                listening = TurnHeard(
+                    id_, command.start, ear=self._ear, judge=english.judge, emit=self._emit, beside=True
+                )
             self._turns[id_] = listening
         self._things.hear(id_, command.wave)
         if (turn := self._turns[id_]) is not None:
