@@ -154,28 +154,33 @@ def test_an_interjection_is_heard_for_what_it_wants(decoder: pocketsphinx.Decode
     assert long is not None and long.interjection is None
 
 
-def test_beside_a_model_that_hears_the_open_ear_listens_once_all_is_said(
-    decoder: pocketsphinx.Decoder, open_ear: pocketsphinx.Decoder
+@pytest.mark.parametrize("along", [True, False])
+def test_beside_a_model_that_hears_the_open_ear_listens_along_or_once_all_is_said(
+    decoder: pocketsphinx.Decoder, open_ear: pocketsphinx.Decoder, along: bool
 ) -> None:
-    """The words so far are quick and only for the floor; the last ones are any English, also of a long turn."""
+    """The first ear's words are quick and for the floor; the open ear's are any English, also of a long turn."""
     spoken = [scene("what were the main causes of the french revolution", "rms")] * 4
     wave = np.concatenate(spoken)
     assert len(wave) * 2 // 3 > OPEN_LONGEST
-    utterance = Utterance(replace(VOCABULARY, open_at_end=True), decoder, Channel.unknown())
+    utterance = Utterance(replace(VOCABULARY, open_beside=True), decoder, Channel.unknown())
     for at in range(0, len(wave), 2400):
         utterance.push(wave[at : at + 2400])
         while utterance.ready:
             utterance.step()
-        assert not utterance.wants_second
-        said = utterance.say()
-        assert said is None or said.open_text is None
+        if along and utterance.wants_second:
+            utterance.listen_too(open_ear)
+        if utterance.second_ready and at < len(wave) // 2:  # afterwards there is no time
+            utterance.step_second()
+        assert not utterance.insists
     utterance.finish()
     while utterance.ready:
         utterance.step()
-    assert utterance.wants_second and utterance.insists
-    utterance.listen_too(open_ear)
+    if not along:
+        assert utterance.insists
+        utterance.listen_too(open_ear)
     first = utterance.say()
     assert first is not None and first.until == len(wave), "who has the floor need not wait for what is read"
+    assert first.open_text is None
     while utterance.second_ready:
         utterance.step_second()
         assert not utterance.too_long_for_second

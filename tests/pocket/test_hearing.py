@@ -69,6 +69,11 @@ async def test_beside_a_model_that_hears_words_are_for_the_floor_and_to_be_read(
     turn.push(np.zeros(2400, np.float32))
     ear.hear(Word("what word the cause", 2400, confidence=0.1))
     assert isinstance(told[-1], Hypothesis) and told[-1].complete is None, "words that may be anything end no turn"
+    ear.hear(Word("what word the cause", 2400, confidence=0.1, open_text="what were the causes"))
+    assert (told[-1].text, told[-1].complete) == ("what were the causes", True), "the open ear's may"
+    ear.hear(Word("what is the time", 2400, confidence=0.9))
+    assert (told[-1].text, told[-1].complete) == ("what is the time", True)
+    ear.hear(Word("what word the cause", 2400, confidence=0.1))
     turn.end()
     async with asyncio.timeout(1):
         assert (await turn.utterance()).text == "what word the cause", "nobody waits for the last words"

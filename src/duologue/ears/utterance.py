@@ -26,7 +26,7 @@ LONGEST = 20 * RATE
 OPEN_LONGEST = 8 * RATE
 """Samples the second ear listens to at most: it costs three times the first."""
 READ_LONGEST = 30 * RATE
-"""The same where it listens when all is over and nobody waits for it."""
+"""The same where it listens to everything and nobody waits for it."""
 
 INTERJECTION = RATE * 5 // 4
 """Samples within which an utterance may be an interjection: 1.25 s, with the third that came before its onset."""
@@ -150,8 +150,8 @@ class Utterance:
         self.second: Hearing | None = None
         self._vocabulary = vocabulary
         self._free = re.compile(vocabulary.open_after) if vocabulary.open_after else None
-        self._at_end = vocabulary.open_at_end
-        self._open_longest = READ_LONGEST if self._at_end else OPEN_LONGEST
+        self._beside = vocabulary.open_beside
+        self._open_longest = READ_LONGEST if self._beside else OPEN_LONGEST
         self._rehear = [] if channel.familiar else list(_REHEAR_AT)
         self._furthest = 0
         self._downsampler = Downsampler()
@@ -230,8 +230,8 @@ class Utterance:
         """Whether the second ear should listen, from the beginning."""
         if self.second is not None or self._end >= self._open_longest or not self.heard.text:
             return False
-        if self._at_end:
-            return self._finishing and not self.ready
+        if self._beside:
+            return True
         if self._free is not None and self._free.search(self.heard.text):
             return True
         doubtful = self._confidence is not None and self._confidence < self._vocabulary.doubt
@@ -240,7 +240,7 @@ class Utterance:
     @property
     def insists(self) -> bool:
         """Whether it waits for a second ear that is busy elsewhere."""
-        return self._at_end and self.wants_second
+        return self._beside and self._finishing and self.wants_second
 
     def listen_too(self, decoder: pocketsphinx.Decoder) -> None:
         """The second ear begins, with what the first has learnt of the channel."""
@@ -297,7 +297,7 @@ class Utterance:
     def _said(self, *, final: bool) -> Said:
         position = self.first.position
         caught_up = self.second is not None and self.second.position >= self._end
-        if self.second is not None and not self._at_end:
+        if self.second is not None and not self._beside:
             position = min(position, self.second.position)
         return Said(
             text=self.heard.text,

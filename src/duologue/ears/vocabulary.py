@@ -46,9 +46,9 @@ class Vocabulary:
     """A regular expression: where it matches the words so far, free words follow, and the open ear listens too."""
     doubt: float = 0.5
     """Below this confidence the open ear listens too."""
-    open_at_end: bool = False
-    """The open ear listens to every utterance instead, once it is over, and to nothing before: the words so far only
-    say who has the floor, the last ones are for people to read."""
+    open_beside: bool = False
+    """The open ear listens to every utterance, along with it where it can, else when it is over; nobody waits for it
+    before."""
     interjections: Mapping[str, float] = field(default_factory=dict)
     """Phrases, and how likely each is, that the beginning of an utterance is held against by themselves."""
     language_weight: float = 6.5

@@ -54,8 +54,8 @@ def pocket_ear(workers: int = WORKERS) -> PocketEar:
 
 def floor_ear(workers: int = WORKERS) -> PocketEar:
     """The ear beside a model that hears for itself, not yet started: quick words of pocket's vocabulary for the floor,
-    and when all is said those of all English to be read."""
-    return PocketEar(Recognizer(replace(vocabulary(), open_at_end=True), workers=workers))
+    and those of all English, as soon as there is time, to be read."""
+    return PocketEar(Recognizer(replace(vocabulary(), open_beside=True), workers=workers))
 
 
 def open_ear(workers: int = WORKERS) -> PocketEar:

@@ -30,11 +30,13 @@ UNSURE = 0.5
 """Below this confidence words that look unfinished may as well be whole and misheard."""
 
 
-def _complete(complete: bool | None, words: Words, *, beside: bool) -> bool | None:
-    """The brain's judgement, as far as the ear is sure of the words; those ``beside`` the point, which may be anything,
-    end no turn either where it is not."""
-    unsure = words.confidence is not None and words.confidence < UNSURE
-    return None if unsure and (beside or complete is False) else complete
+def _unsure(words: Words) -> bool:
+    return words.confidence is not None and words.confidence < UNSURE
+
+
+def _complete(complete: bool | None, words: Words) -> bool | None:
+    """The brain's judgement, as far as the ear is sure of the words."""
+    return None if complete is False and _unsure(words) else complete
 
 
 CLEAR = 0.6
@@ -81,8 +83,9 @@ class TurnHeard:
         emit: Callable[[Event], None],
         beside: bool = False,
     ) -> None:
-        """``beside``: who answers hears for himself. The words then say who has the floor, and the last ones, where the
-        open ear has them, are for people to read: nobody waits for those."""
+        """``beside``: who answers hears for himself, and anything may be said. Then the first ear's words say whether
+        somebody wants the floor, and where it is not sure of them only the open ear's, if it has any, whether a turn is
+        complete. The open ear's are also those to be read; nobody waits for them."""
         self.id = id_
         self.pushed = 0
         """Samples given to the ear."""
@@ -158,14 +161,16 @@ class TurnHeard:
         try:
             judgement = self._judge(words.text)
             text = _text(judgement, words)
-            complete = (judgement if text == words.text else self._judge(text)).complete
+            complete = _complete((judgement if text == words.text else self._judge(text)).complete, words)
+            if self._beside and text == words.text and _unsure(words):
+                complete = self._judge(words.open_text).complete if words.open_text else None
         except Exception as error:
             # The ear that calls listens for other sessions too; a fault in this one's brain is not its affair.
             log.exception("hypothesis could not be judged", turn=self.id, text=words.text)
             self._listening.drop()
             self._on_lost(f"pocket could not make sense of this turn: {type(error).__name__}: {error}")
             return
-        if self._beside and words.final and words.open_text:
+        if self._beside and text == words.text and words.open_text:
             text = words.open_text
         self._words, self._text = words, text
         self._news.set()
@@ -175,7 +180,7 @@ class TurnHeard:
                 text,
                 until=self._start + words.until,
                 final=words.final,
-                complete=_complete(complete, words, beside=self._beside),
+                complete=complete,
                 backchannel=_backchannel(judgement, words),
             )
         )
