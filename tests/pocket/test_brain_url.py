@@ -248,11 +248,11 @@ async def test_a_function_that_must_be_called_is_called_even_if_the_endpoint_doe
 async def test_models_that_want_a_users_message_get_one() -> None:
     async with talk(Endpoint(answer("Hello."))) as it:
         await it.respond(1)
-        assert it.endpoint.messages[-1] == {"role": "user", "content": messages.GREET}
+        assert it.endpoint.messages[-1] == {"role": "user", "content": english.GREET}
         await it.respond(2, None, Message("user", "tell me a story"), Message("assistant", "Once"))
-        assert it.endpoint.messages[-1] == {"role": "user", "content": messages.GO_ON}
+        assert it.endpoint.messages[-1] == {"role": "user", "content": english.GO_ON}
         await it.respond(3, None, Message("user", "hello"), Message("assistant", "Hello."), idle=True)
-        assert it.endpoint.messages[-1] == {"role": "user", "content": messages.HELP_ON}
+        assert it.endpoint.messages[-1] == {"role": "user", "content": english.HELP_ON}
 
 
 def test_a_long_history_is_cut_at_its_beginning_and_keeps_what_the_system_said() -> None:

@@ -60,7 +60,14 @@ class Attempt:
         self._emit_event = emit
         self._changed = changed
         self._cancelled = False
-        self._voicing = Voicing(respond.epoch, respond.ask, mouth=mouth, emit=self._emit, ahead_seconds=ahead_seconds)
+        self._voicing = Voicing(
+            respond.epoch,
+            respond.ask,
+            mouth=mouth,
+            emit=self._emit,
+            ahead_seconds=ahead_seconds,
+            limit=respond.ask.max_tokens,
+        )
         self._task = asyncio.create_task(self._run(), name=f"pocket reply {respond.epoch}")
         if not respond.tentative:
             self.commit()

@@ -63,9 +63,11 @@ class Voicing:
         mouth: Mouth,
         emit: Callable[[Delta], None],
         ahead_seconds: float | None,
+        limit: int | None = None,
     ) -> None:
-        """``ahead_seconds`` of it are made before they can have been heard; ``None``: all of it at once."""
-        self.spent = Spent(min(ask.max_tokens or LONGEST, LONGEST))
+        """``ahead_seconds`` of it are made before they can have been heard; ``None``: all of it at once. ``limit``: the
+        most tokens that it may take."""
+        self.spent = Spent(min(limit or LONGEST, LONGEST))
         self.waiting = False
         """Whether it rests until the reply is committed."""
         self._epoch = epoch
