@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from duologue.backends.contract import HistoryItem, Message, Strictness
+from duologue.backends.pocket.brain import judgement as pockets
 from duologue.backends.pocket.brain.addressee import BOUNDS, for_someone_else, named
 from duologue.backends.pocket.brain.judgement import HANGING, HESITATING, Judgement, backchannel
 from duologue.backends.pocket.brain.words import Words, plain, word_set
@@ -56,12 +57,14 @@ _STOPS: Final = frozenset(
 
 @lru_cache(maxsize=4096)
 def judge(text: str) -> Judgement:
-    """What the words of an unfinished utterance amount to."""
+    """What the words of an unfinished utterance amount to. pocket knows whole sentences better than their form tells,
+    and beginnings that have the form of a whole one ("what is twenty five", "how many inches"): those may be either."""
     words = plain(text)
     if not words:
         return Judgement(None, False)
-    complete = _complete(words)
-    return Judgement(complete, backchannel(words, complete))
+    form, known = _complete(words), pockets.judge(text).complete
+    complete = True if known else None if form and known is False else form
+    return Judgement(complete, backchannel(words, form))
 
 
 GREET: Final = "(The conversation begins. Speak first.)"
