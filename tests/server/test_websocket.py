@@ -125,6 +125,37 @@ async def test_a_message_in_endless_fragments_is_ended(served: Start) -> None:
     client.close()
 
 
+async def test_nothing_is_read_from_a_client_while_its_session_is_full(served: Start) -> None:
+    house = await served()
+    client = await house.connect()
+    (session,) = house.alive
+    await client.say("fill")
+    await client.say("echo", of="later")
+    await asyncio.sleep(0.2)
+    assert session.received == 1
+    session.full = False
+    session.wake()
+    assert (await client.hear())["of"] == "later"
+
+
+async def test_whoever_leaves_with_a_full_session_is_gone_at_once(served: Start) -> None:
+    house = await served()
+    client = await house.connect()
+    await client.say("fill")
+    await client.connection.close()
+    await house.until(sessions=0)
+
+
+async def test_a_frame_taken_in_pieces_lets_others_have_their_turn(served: Start) -> None:
+    house = await served()
+    slow, other = await house.connect(), await house.connect()
+    await slow.say("pieces", count=400, seconds=0.001)
+    await slow.say("echo", of="afterwards")
+    async with asyncio.timeout(0.3):
+        assert await other.echo("meanwhile") == "meanwhile"
+    assert (await slow.hear())["of"] == "afterwards"
+
+
 async def test_beyond_the_limit_a_client_is_told_at_once(served: Start) -> None:
     house = await served(sessions=2)
     first, _ = [await house.connect() for _ in range(2)]

@@ -86,9 +86,20 @@ class Listening:
         self.heard.arrive(wave, now)
 
     @property
+    def waiting(self) -> int:
+        """Samples that have arrived and are not heard yet."""
+        return self.heard.arrived - self.heard.position
+
+    @property
     def behind(self) -> bool:
-        """Whether sound has arrived that is not heard yet."""
-        return self.heard.arrived > self.heard.position
+        """Whether there are any."""
+        return self.waiting > 0
+
+    @property
+    def owed(self) -> int:
+        """Samples of turns that the backend was given and has not found the words of yet."""
+        turns = self._ended.values() if self.turn is None else (*self._ended.values(), self.turn)
+        return sum(turn.owed for turn in turns)
 
     def step(self) -> None:
         """Hear a little of what arrived."""
