@@ -429,7 +429,7 @@ def polled(talk: Conversation, seconds: float) -> None:
 def test_minutes_in_one_go_do_not_get_far_ahead_of_the_ear_and_are_still_heard_faster_than_spoken() -> None:
     backend = ScriptedBackend(deaf=True)
     talk = Conversation(backend, steps=5, audio={"input": {"turn_detection": None}})
-    pour(talk, np.tile(voice(QUESTION), 20))
+    pour(talk, np.resize(voice(QUESTION), samples(75.0)))
     assert talk.session.full
 
     def heard() -> int:
@@ -461,7 +461,7 @@ def test_whoever_speaks_is_heard_at_once_however_late_the_ear_is() -> None:
 
 def test_a_session_that_is_closed_is_never_full() -> None:
     talk = Conversation(ScriptedBackend(), steps=5)
-    pour(talk, silence(60.0))
+    pour(talk, silence(75.0))
     assert talk.session.full
     talk.session.close()
     assert not talk.session.full

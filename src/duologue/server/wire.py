@@ -22,12 +22,22 @@ MAX_FRAGMENTS = 2**16
 PING_SECONDS = 20.0
 """How often a client is pinged, and how long it has to answer before its machine counts as gone."""
 
+EXCUSED_SECONDS = 300.0
+"""How long an answer may stay out where it can lie behind something else that the client sent."""
+
 FAREWELL_SECONDS = 5.0
 """How long a closed socket may take to read what was sent before it."""
 
 
 class Wire(WebSocketsSansIOProtocol):
     """One connection that was upgraded to WebSocket."""
+
+    last_sign = 0.0
+    """When anything last came from the client (the loop's time)."""
+
+    def data_received(self, data: bytes) -> None:
+        self.last_sign = self.loop.time()
+        super().data_received(data)
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= MAX_FRAGMENTS:
@@ -37,6 +47,11 @@ class Wire(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
+        # What it sent may be more than is being taken at the moment, and its answer the last of it.
+        behind = self.read_paused or self.last_sign > self.ping_sent_at
+        if behind and self.loop.time() < self.ping_sent_at + EXCUSED_SECONDS:
+            self.pong_timer = self.loop.call_later(PING_SECONDS, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
         self.transport.abort()
 

@@ -57,7 +57,7 @@ from duologue.session.observer import Observer, Unobserved
 from duologue.session.options import SessionOptions
 from duologue.session.speaking import Speaking
 
-FULL = samples(10.0)
+FULL = samples(60.0)
 """Samples that wait to be heard, beyond which a driver should read no more: what a client sends faster than it is
 heard must not fill the memory."""
 
