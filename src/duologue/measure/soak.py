@@ -87,8 +87,8 @@ async def soak(
     :class:`~duologue.measure.voices.VoiceError` where flite is missing."""
     for question in QUESTIONS:
         speak(question, VOICES[0])
-    # One who vanished keeps a place for a second or two, while the next of its kind is there already; and one who leaves
-    # in good order may be back before the place is free.
+    # One who vanished keeps a place for a second or two, while the next of its kind is there already; and one who
+    # leaves in good order may be back before the place is free.
     async with own_server(model=model, sessions=2 * sessions + 3 * troublemakers) as server:
         tree = Tree(server.pid)
         before = tree.descriptors()
