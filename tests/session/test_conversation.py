@@ -435,6 +435,8 @@ def test_minutes_in_one_go_do_not_get_far_ahead_of_the_ear_and_are_still_heard_f
     def heard() -> int:
         return sum(len(command.wave) for command in backend.sent(Hear))
 
+    talk.session.poll()
+    backend.emit(Hypothesis(1, "", 0, False))
     polled(talk, 0.0)
     assert heard() == pytest.approx(samples(5.0), rel=0.05)
     polled(talk, 3.0)
@@ -447,6 +449,14 @@ def test_minutes_in_one_go_do_not_get_far_ahead_of_the_ear_and_are_still_heard_f
     assert not talk.session.receive("{}")
 
 
+def test_minutes_in_one_go_wait_for_no_ear_where_there_is_none() -> None:
+    backend = ScriptedBackend(deaf=True)
+    talk = Conversation(backend, steps=5, audio={"input": {"turn_detection": None}})
+    pour(talk, np.resize(voice(QUESTION), samples(30.0)))
+    polled(talk, 0.0)
+    assert sum(len(command.wave) for command in backend.sent(Hear)) > samples(29.0)
+
+
 def test_whoever_speaks_is_heard_at_once_however_late_the_ear_is() -> None:
     backend = ScriptedBackend(deaf=True)
     talk = Conversation(backend, steps=5, audio={"input": {"turn_detection": None}})
@@ -455,6 +465,7 @@ def test_whoever_speaks_is_heard_at_once_however_late_the_ear_is() -> None:
         talk.now += 0.02
         pour(talk, speech[start : start + samples(0.02)])
         talk.session.poll()
+        backend.emit(Hypothesis(1, "", 0, False))
         assert not talk.session.full
     assert sum(len(command.wave) for command in backend.sent(Hear)) > 0.95 * len(speech)
 

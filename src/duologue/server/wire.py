@@ -30,7 +30,6 @@ EXCUSED_SECONDS = 300.0
 FAREWELL_SECONDS = 5.0
 """How long a closed socket may take to read what was sent before it."""
 
-
 LARGE = 2**20
 """Bytes of a frame that are not copied once more: 8 ms for 11 MB, most of it the kernel's finding of fresh pages."""
 
@@ -53,12 +52,11 @@ class Wire(WebSocketsSansIOProtocol):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.last_sign = 0.0
+        """When anything last came from the client (the loop's time)."""
         self.conn.reader = Reader()
         self.conn.parser = self.conn.parse()
         next(self.conn.parser)  # as it was made: it waits for the first bytes
-
-    last_sign = 0.0
-    """When anything last came from the client (the loop's time)."""
 
     def data_received(self, data: bytes) -> None:
         self.last_sign = self.loop.time()

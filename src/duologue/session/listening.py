@@ -55,6 +55,8 @@ class Listening:
         self._ids = count(1)
         self._ended: dict[Turn, PersonTurn] = {}
         """Turns that await their final transcript."""
+        self._words_come = False
+        """Whether the backend has told words of a turn before its end."""
         self._onset = 0
         self._earliest = 0
         """Where the next turn may begin: the end of the last."""
@@ -97,7 +99,10 @@ class Listening:
 
     @property
     def owed(self) -> int:
-        """Samples of turns that the backend was given and has not found the words of yet."""
+        """Samples of turns that the backend was given and has not found the words of yet; of one that has never told
+        words of a turn that goes on, none: it may have no ear."""
+        if not self._words_come:
+            return 0
         turns = self._ended.values() if self.turn is None else (*self._ended.values(), self.turn)
         return sum(turn.owed for turn in turns)
 
@@ -226,6 +231,7 @@ class Listening:
 
     def take(self, hypothesis: Hypothesis) -> None:
         """What the ear makes of a turn."""
+        self._words_come |= not hypothesis.final
         turn = self.turn
         if turn is not None and turn.id == hypothesis.turn:
             changed = turn.text != hypothesis.text
