@@ -10,7 +10,7 @@ import pytest
 
 from duologue.audio import Wave, samples
 from duologue.audio.formats import encode_pcm16
-from duologue.backends.contract import Cancel, Commit, Failed, Hear, Hypothesis, Respond, Wants
+from duologue.backends.contract import Cancel, Command, Commit, Failed, Hear, Hypothesis, Respond, Wants
 from duologue.session import SessionOptions
 
 from .scripted import Conversation, ScriptedBackend, silence, voice
@@ -447,6 +447,23 @@ def test_minutes_in_one_go_do_not_get_far_ahead_of_the_ear_and_are_still_heard_f
     polled(talk, 30.0)
     assert not talk.session.full
     assert not talk.session.receive("{}")
+
+
+def test_minutes_in_one_go_leave_the_others_half_of_the_time() -> None:
+    class Laborious(ScriptedBackend):
+        def send(self, command: Command) -> None:
+            super().send(command)
+            if isinstance(command, Hear):
+                talk.now += 0.001
+
+    talk = Conversation(Laborious(deaf=True), steps=5, audio={"input": {"turn_detection": None}})
+    pour(talk, np.resize(voice(QUESTION), samples(10.0)))
+    for _ in range(10):
+        began = talk.now
+        due = talk.session.poll()
+        assert due == pytest.approx(talk.now + (talk.now - began))
+        talk.now = due
+    assert len(talk.backend.sent(Hear)) > 30
 
 
 def test_minutes_in_one_go_wait_for_no_ear_where_there_is_none() -> None:

@@ -135,9 +135,12 @@ class Session:
 
     def poll(self) -> float | None:
         """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
+        began = self._now()
         self._settle()
         if self._listening.behind:
-            return max(self._now(), self._hears_on) if self._ear_behind else self._now()
+            now = self._now()
+            rested = now + (now - began)  # whoever shares the thread has as much of it as one who is behind
+            return max(rested, self._hears_on) if self._ear_behind else rested
         deadlines = (self._listening.deadline(), self._speaking.deadline())
         return min((due for due in deadlines if due is not None), default=None)
 
