@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 LARGE = 2**20
 """Bytes from which a block goes back to the system as soon as it is freed. It costs a fault for each of its pages, of
@@ -22,7 +23,17 @@ _M_MMAP_THRESHOLD = -3
 def return_large_blocks() -> bool:
     """From now on blocks of :data:`LARGE` are returned when they are freed; ``False``: this system's allocator cannot
     be told, or need not."""
-    if sys.platform != "linux":
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and returns them anyway
+    mallopt = _of_glibc("mallopt")
     return mallopt is not None and mallopt(_M_MMAP_THRESHOLD, LARGE) == 1
+
+
+def return_holes() -> None:
+    """Return what is free among smaller blocks, which glibc keeps as long as anything above it stays: 1 to 3 ms."""
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library; musl has none of these, and needs none."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
