@@ -38,4 +38,4 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
     """
     from duologue.engine import loading
 
-    return loading.model(name, device=device, dtype=dtype, quantize=quantize)
+    return loading.load(name, device=device, dtype=dtype, quantize=quantize).model

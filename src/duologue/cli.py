@@ -142,7 +142,12 @@ def serving_options(command: F) -> F:
                 "--strictness",
                 type=click.Choice(("loose", "normal", "strict")),
                 default="normal",
-                help="How sure pocket must be that words are meant for it; strict: call it by its name.",
+                help="How sure it must be that words are meant for it; strict: call it by its name.",
+            ),
+            click.option(
+                "--history",
+                is_flag=True,
+                help="Tell models that were trained on single turns of earlier ones all the same.",
             ),
             click.option(
                 "--drain-seconds",
@@ -205,12 +210,12 @@ def talk(ctx: click.Context, /, terminal: bool, url: str | None, **given: Any) -
 _from_environment(serve)
 _from_environment(talk)
 
-HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads"} | {
+HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads", "context"} | {
     "brain", "brain_model", "brain_key", "brain_timeout", "brain_speculate"
 }  # fmt: skip
 """The options of serving that mean something in the terminal as well."""
 
-OWN = {"lead_ms", "strictness"}
+OWN = {"lead_ms", "strictness", "history"}
 """Those that do without ``--url``."""
 
 
@@ -236,7 +241,9 @@ def _talk_here(ctx: click.Context, url: str | None, given: dict[str, Any]) -> No
 
     async def talk_on_a_line() -> None:
         device = SoundCard()  # first, for it is the likeliest to be missing
-        session = SessionOptions(lead_ms=given["lead_ms"], strictness=given["strictness"])
+        session = SessionOptions(
+            lead_ms=given["lead_ms"], strictness=given["strictness"], history=given["history"]
+        )
         async with open_line(model=model, url=url, token=given["token"], session=session, options=chosen) as line:
             await converse(line, device, sys.stdout)
 
@@ -271,6 +278,9 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
         raise click.UsageError(str(error)) from error
 
     def announce(url: str) -> None:
+        card = backend.card
+        if card.gait == "frame" or card.hears:
+            click.echo(f"duologue: {card.title}. Licence of its weights: {card.licence}")
         click.echo(f"duologue: {model} is ready at {url}  (Ctrl+C stops)")
         ready(url)
 
@@ -285,16 +295,13 @@ def _serve(given: dict[str, Any], ready: Callable[[str], None]) -> None:
 
 
 def _model_options(given: dict[str, Any]) -> ModelOptions:
-    from duologue.backends import ModelOptions
-    from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
+    from duologue.backends import options_from
+    from duologue.backends.pocket.brain_url.address import BrainAddressError
 
-    names = ("device", "dtype", "quantize", "threads")
-    chosen = {name: given.pop(name) for name in names}
     try:
-        brain = from_options(**{name: given.pop(name) for name in tuple(given) if name.startswith("brain")})
+        return options_from(given, sessions=given["sessions"])
     except BrainAddressError as error:
         raise click.UsageError(str(error)) from error
-    return ModelOptions(**chosen, sessions=given["sessions"], brain=brain)
 
 
 def _server_options(given: dict[str, Any]) -> ServerOptions:

@@ -11,7 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def model_options(command: F) -> F:
-    """``--device``, ``--dtype``, ``--quantize``, ``--threads``: how a neural model is run."""
+    """``--device``, ``--dtype``, ``--quantize``, ``--threads``, ``--context``: how a neural model is run."""
     for decorator in reversed(
         (
             click.option("--device", default="auto", help="cpu, cuda, cuda:1 …; auto: a GPU where there is one."),
@@ -29,6 +29,12 @@ def model_options(command: F) -> F:
             ),
             click.option(
                 "--threads", type=click.IntRange(0), default=0, help="Threads on a CPU; 0: as many as torch likes."
+            ),
+            click.option(
+                "--context",
+                type=click.IntRange(0),
+                default=0,
+                help="Positions that a dialogue with a model that takes turns may have; 0: 4096, or all it has.",
             ),
         )
     ):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duologue.engine.messages import Dropped, Hush, Join, Joined, Leave, Lost, Sound
-from duologue.engine.ticks import Hopeless
+from duologue.engine.seats import Hopeless
 from duologue.models.moshi import Dialogue, Moshi
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling
@@ -137,7 +137,7 @@ def test_there_is_no_second_step_where_it_would_make_the_next_tick_late() -> Non
 
 def test_who_cannot_be_kept_in_real_time_is_not_let_in() -> None:
     hall = Hall(Parrot(cost=lambda rows: 0.02 * rows), rows=8)
-    assert hall.engine.room == 3
+    assert hall.engine.pulse().room == 3
     for seat in range(1, 5):
         hall.join(seat)
     hall.run(0.1)

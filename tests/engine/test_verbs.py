@@ -124,6 +124,20 @@ def test_verify_is_a_verb() -> None:
     assert json.loads(result.output)["held"] == 1
 
 
+@pytest.mark.parametrize("system", ["qwen2_audio", "llama_omni", "mini_omni2"])
+def test_bench_engine_measures_models_that_take_turns(system: str, tmp_path: Path) -> None:
+    assert call("tiny", system, str(tmp_path / system)).exit_code == 0
+    how = ("--sessions", "1,3", "--ticks", "6", "--dtype", "float32", "--context", "512", "--json")
+    result = call("bench", "engine", "--model", str(tmp_path / system), *how)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert [tick["sessions"] for tick in told["ticks"]] == [1, 3]
+    assert told["response"]["steps"] >= 1
+    assert min(told["response"].values()) > 0
+    in_words = call("bench", "engine", "--model", str(tmp_path / system), "--sessions", "1", "--ticks", "5")
+    assert "first response" in in_words.output
+
+
 def test_bench_engine_measures(personaplex: Path) -> None:
     how = ("--dtype", "float32", "--threads", "1", "--ticks", "5", "--sessions", "1,3", "--json")
     result = call("bench", "engine", "--model", str(personaplex), *how)

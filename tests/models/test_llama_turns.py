@@ -17,10 +17,10 @@ from tests.models.turns import answer, ask, sound, text, tokens, wave
 import duologue
 from duologue.checkpoints.files import CheckpointError
 from duologue.engine.loading import CannotLoad
-from duologue.models.contract import Ids, Line, Manner, Picture, Sound
 from duologue.models.llama_omni import Collapse, LlamaOmniConfig
 from duologue.models.llama_omni_files import SIZES, SYSTEM
 from duologue.models.llama_omni_turns import LlamaOmni
+from duologue.models.turns import Ids, Line, Manner, Picture, Sound
 from duologue.nn.rows import Rows
 
 WINDOW = 100
@@ -177,7 +177,7 @@ def test_what_its_files_must_be(directory: Path, tmp_path: Path) -> None:
 
     alone = copy("alone")
     (alone / "large-v3.pt").unlink()
-    with pytest.raises(CannotLoad, match=r"no Whisper.*large-v3\.pt.*comes from"):
+    with pytest.raises(CannotLoad, match=r"large-v3\.pt is missing.*comes from https"):
         duologue.load(str(alone))
     mute = copy("mute")
     (mute / "vocoder" / "g_00500000").unlink()

@@ -17,10 +17,10 @@ from tests.models.turns import answer, ask, sound, text, wave
 import duologue
 from duologue.codecs.snac import by_layers
 from duologue.engine.loading import CannotLoad
-from duologue.models.contract import Line, Manner, Picture, Sound, Uttered
 from duologue.models.mini_omni2 import LAYERS, frames, prompt
 from duologue.models.mini_omni2_files import SYSTEM
 from duologue.models.mini_omni2_turns import MiniOmni2
+from duologue.models.turns import Ids, Line, Manner, Picture, Sound, Uttered
 from duologue.nn.rows import Rows
 
 LINES = [Line("user", (sound(1),))]
@@ -49,6 +49,12 @@ def model(directory: Path) -> MiniOmni2:
 
 def columns(said: list[Uttered]) -> list[list[int]]:
     return [list(column) for each in said for column, _ in each.tokens if isinstance(column, tuple)]
+
+
+def drawn(model: MiniOmni2, said: list[Uttered]) -> list[list[int]]:
+    """The columns as the heads gave them: no layer in a part of the vocabulary of its own."""
+    shift = model.lm.shifted(torch.zeros(LAYERS, dtype=torch.int64)).tolist()
+    return [[*(c - by for c, by in zip(column, shift, strict=False)), column[-1]] for column in columns(said)]
 
 
 def exact(model: MiniOmni2, stride: int) -> MiniOmni2:
@@ -90,7 +96,7 @@ def test_rows_at_different_positions_say_what_they_say_alone(model: MiniOmni2) -
 def test_it_is_the_pair_of_the_reference(model: MiniOmni2) -> None:
     """The same as two whole prompts, side by side, step by step without a cache."""
     said = answer(model, *ASKED["spoken"])
-    got = columns(said)
+    got = drawn(model, said)
     lm, s = model.lm, model.lm.config.specials
     with torch.inference_mode():
         pieces = model.layout(*ASKED["spoken"])
@@ -114,7 +120,7 @@ def test_it_is_the_pair_of_the_reference(model: MiniOmni2) -> None:
 def test_pieces_are_the_whole_answer_sample_for_sample(model: MiniOmni2, stride: int) -> None:
     said = answer(exact(model, stride), *ASKED["spoken"])
     # The last column enters no context; what it says of sound is the last frame.
-    known = frames(columns(said))
+    known = frames(drawn(model, said))
     sound_of = [known[:, n] for n in range(known.shape[1]) if int(known[:, n].max()) < 1000]
     spoken = wave(said)
     with torch.inference_mode():
@@ -169,10 +175,35 @@ def test_a_prompt_that_begins_like_the_last_is_not_read_again(model: MiniOmni2) 
     assert columns(said) == columns(answer(model, lines, manner))
 
 
+def test_a_second_turn_goes_on_from_what_was_heard_of_the_first(model: MiniOmni2) -> None:
+    """It was not trained for it; but what stands in the cache is what a whole prompt would put there."""
+    manner = Manner(1, tokens=20)
+    first = answer(model, LINES, manner)
+    heard = [column for each in first for column, _ in each.tokens][:9]
+    lines = [*LINES, Line("assistant", (Ids(tuple(heard)),)), Line("user", (sound(5),))]
+    whole = answer(model, lines, manner)
+    pieces = model.layout(lines, manner)
+    before = sum(map(model.size, model.layout(LINES, manner))) + len(heard)
+    with torch.inference_mode():
+        state = model.state(1)
+        ask(model, state, 0, LINES, manner)
+        for _ in range(15):
+            model.step(state, Rows.of([0]))
+        assert ask(model, state, 0, lines, manner, at=before) == sum(map(model.size, pieces))
+        said = [model.step(state, Rows.of([0]))[0]]
+        while said[-1].end is None:
+            said += model.step(state, Rows.of([0]))
+    assert columns(said) == columns(whole)
+    assert columns(said) != columns(first)
+    assert text(answer(model, [*LINES, Line("assistant", ("Yes.",)), *LINES], manner)) != text(first)
+
+
 def test_what_it_cannot_be_given(model: MiniOmni2, directory: Path, tmp_path: Path) -> None:
     for lines, problem in (
-        ([*LINES, *LINES], "one turn"),
-        ([Line("system", ("Be brief.",)), *LINES], "without instructions"),
+        ([*LINES, Line("assistant", ("Well.",))], "must be the user's"),
+        ([*LINES, Line("assistant", (sound(1),)), *LINES], "does not hear or see itself"),
+        ([], "must be the user's"),
+        ([Line("system", ("Be brief.",)), *LINES], "takes no instructions"),
         ([Line("user", (sound(1), "Well?"))], "not both"),
         ([Line("user", (sound(1), sound(2)))], "one sound"),
         ([Line("user", (picture(1), "What is it?"))], "needs a question"),

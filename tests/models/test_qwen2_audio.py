@@ -15,8 +15,8 @@ from duologue.encoders.whisper import WhisperConfig
 from duologue.measure.golden import Case
 from duologue.measure.golden_qwen2_audio import net
 from duologue.models.chatml import laid_out
-from duologue.models.contract import Ids, Line, Picture, Sound
 from duologue.models.qwen2_audio import Qwen2AudioNet, frames, positions
+from duologue.models.turns import Ids, Line, Picture, Sound
 from duologue.nn.rows import Rows
 
 from .tiny import GOLDEN

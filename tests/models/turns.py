@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from duologue.models.contract import Line, Manner, Sound, TurnModel, Uttered
+from duologue.models.contract import TurnModel
+from duologue.models.turns import Line, Manner, Sound, Uttered
 from duologue.nn.rows import Rows
 
 

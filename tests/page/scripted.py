@@ -36,6 +36,7 @@ class ScriptedServer:
 
     def __init__(self, port: int = 0) -> None:
         self.token: str | None = None
+        self.model: dict[str, Any] = MODEL
         self.received: list[Event] = []
         self._news = threading.Condition()
         self._guest: ServerConnection | None = None
@@ -110,7 +111,7 @@ class ScriptedServer:
         if self.token and request.headers.get("Authorization") not in shown and offered not in shown:
             return answer(HTTPStatus.UNAUTHORIZED, b'{"error": {"message": "no"}}', "application/json")
         if path == "/v1/models":
-            return answer(HTTPStatus.OK, json.dumps({"data": [MODEL]}).encode(), "application/json")
+            return answer(HTTPStatus.OK, json.dumps({"data": [self.model]}).encode(), "application/json")
         return None if path == "/v1/realtime" else answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
 
     def _converse(self, guest: ServerConnection) -> None:

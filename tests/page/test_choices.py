@@ -67,6 +67,16 @@ def test_chinese_and_english(server: ScriptedServer, open_page: OpenPage) -> Non
     expect(page.locator("#start")).to_have_text("Start")
 
 
+def test_whose_weights_they_are_is_said(server: ScriptedServer, open_page: OpenPage) -> None:
+    server.model = {"id": "omni", "voices": ["own"], "title": "LLaMA-Omni (omni)", "licence": "academic research only"}
+    page = open_page(server.url)
+    page.click("#start")
+    server.wait_for("session.update")
+    expect(page.locator("footer")).to_contain_text("LLaMA-Omni (omni). Licence of its weights: academic research only.")
+    page.click("#language")
+    expect(page.locator("footer")).to_contain_text("权重许可：academic research only")
+
+
 def shown(page: Page) -> str:
     """All the words of the page, with those in attributes and closed dialogs."""
     words: str = page.evaluate(

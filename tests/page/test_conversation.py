@@ -16,7 +16,7 @@ def test_asks_for_transcription_and_the_extension_events(live: Page, server: Scr
     session = server.wait_for("session.update")["session"]
     assert session["type"] == "realtime"
     assert session["audio"]["input"]["transcription"] == {"model": "pocket"}
-    assert set(session["duologue"]["events"]) == {"floor", "partial", "pause", "ignored", "latency"}
+    assert set(session["duologue"]["events"]) == {"floor", "partial", "pause", "ignored", "latency", "notice"}
     expect(live.locator("#model")).to_have_text("scripted")
 
 

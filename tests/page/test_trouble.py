@@ -133,3 +133,5 @@ def test_errors_and_failed_replies_are_told_but_lost_races_are_not(live: Page, s
     expect(live.locator("#problems")).to_have_text("The reply failed: the mouth is broken")
     server.emit("error", error={"code": "invalid_value", "message": "that was wrong"})
     expect(live.locator("#problems")).to_have_text("that was wrong")
+    server.emit("duologue.notice", message="the turn is too long")
+    expect(live.locator("#problems")).to_have_text("the turn is too long")

@@ -43,8 +43,9 @@ from duologue.backends.contract import (
     Tool,
     Wants,
 )
+from duologue.backends.pocket import english
 from duologue.backends.pocket.backend import PocketBackend
-from duologue.backends.pocket.brain_url import BrainAddress, BrainAddressError, english, messages
+from duologue.backends.pocket.brain_url import BrainAddress, BrainAddressError, messages
 from duologue.backends.pocket.brain_url.mind import APOLOGY, BROKEN_OFF, RemoteMinds
 from duologue.backends.pocket.brain_url.stream import Answer, Lines, Nonsense, Thinking
 from duologue.backends.pocket.mouth import choose_mouth

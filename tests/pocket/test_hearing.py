@@ -43,7 +43,7 @@ def test_an_interjection_tells_what_the_words_do_not(
 ) -> None:
     told: list[Event] = []
     ear = Ear()
-    TurnHeard(1, 0, ear=ear, mind=Brain(now=datetime.now), emit=told.append)  # type: ignore[arg-type]
+    TurnHeard(1, 0, ear=ear, judge=Brain(now=datetime.now).judge, emit=told.append)  # type: ignore[arg-type]
     ear.hear(Word(text, 2400, confidence=confidence, interjection=interjection))
     (hypothesis,) = told
     assert isinstance(hypothesis, Hypothesis)

@@ -57,10 +57,10 @@ def encode_g711(wave: Wave, form: Format) -> bytes:
 
 
 class Resampler:
-    """One stream of mono samples from one rate to another, at soxr's quality LQ."""
+    """One stream of mono samples from one rate to another, at one of soxr's qualities."""
 
-    def __init__(self, rate_in: int, rate_out: int) -> None:
-        self._stream = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="LQ")
+    def __init__(self, rate_in: int, rate_out: int, quality: Literal["LQ", "MQ", "HQ"] = "LQ") -> None:
+        self._stream = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality=quality)
 
     def push(self, wave: Wave) -> Wave:
         """What of the output is ready after these samples; often nothing, then a block."""

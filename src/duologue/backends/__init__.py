@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from duologue.backends.contract import Backend
 from duologue.backends.pocket.brain_url import BrainAddress
@@ -26,8 +28,22 @@ class ModelOptions:
     threads: int = 0
     sessions: int = 16
     """How many there is room for; each takes its memory from the start."""
+    context: int = 0
+    """Positions of a dialogue with a model that takes turns; 0: as many as are sensible."""
     brain: BrainAddress | None = None
     """A chat endpoint that thinks instead of pocket's skills."""
+
+
+def options_from(given: MutableMapping[str, Any], *, sessions: int) -> ModelOptions:
+    """Those that a command was given (:mod:`duologue.options`); they are taken out of ``given``.
+
+    Raises :class:`~duologue.backends.pocket.brain_url.address.BrainAddressError`.
+    """
+    from duologue.backends.pocket.brain_url.address import from_options
+
+    brain = from_options(**{name: given.pop(name) for name in tuple(given) if name.startswith("brain")})
+    how = {name: given.pop(name) for name in ("device", "dtype", "quantize", "threads", "context") if name in given}
+    return ModelOptions(**how, sessions=sessions, brain=brain)
 
 
 def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -> Backend:
@@ -61,4 +77,4 @@ def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -
     from duologue.backends.engine import EngineBackend
     from duologue.engine.messages import Spec
 
-    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads))
+    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads, o.context))

@@ -63,6 +63,8 @@ class Card:
     notes: str = ""
     gait: Literal["turn", "frame"] = "turn"
     """``turn``: it hears a turn, then speaks. ``frame``: it hears and speaks all the time."""
+    hears: bool = False
+    """Whether it hears what was said in earlier turns itself, and does not go by the words alone."""
 
 
 # -- the conversation as a backend sees it ------------------------------------------------------------
@@ -78,6 +80,12 @@ class Message:
     """Encoded PNG or JPEG files, already checked to decode."""
     spoken: bool = False
     """Whether the text was spoken (a transcript) or written."""
+    turn: Turn | None = None
+    """The turn that it was, for backends that hear (:attr:`Card.hears`): its words may then be missing."""
+    pcm: bytes = b""
+    """For those too, sound that was no turn, but was put into the conversation: 16 bits at 24 kHz."""
+    epoch: Epoch | None = None
+    """The reply of which it is what was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,8 @@ class Configure:
     speed: float
     strictness: Strictness = "normal"
     """How sure it must be that words are meant for it, before it answers them unasked."""
+    history: bool = False
+    """Whether a model that was trained on single turns shall know of earlier ones all the same."""
     initiative: bool = True
     """Whether it may begin a reply of its own accord; a backend of the frame gait keeps silent otherwise."""
 
@@ -310,6 +320,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that whoever uses the client should know, and that ends nothing: a part of what was said is not known
+    to the model."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wants:
     """The backend would like the floor (a timer is due, a greeting): grant it with ``Respond(token=…)``.
 
@@ -327,7 +345,7 @@ class Withdrawn:
     token: str
 
 
-Event: TypeAlias = Hypothesis | Answers | Delta | Call | End | Failed | Wants | Withdrawn
+Event: TypeAlias = Hypothesis | Answers | Delta | Call | End | Failed | Notice | Wants | Withdrawn
 
 
 # -- the two ends ---------------------------------------------------------------------------------------

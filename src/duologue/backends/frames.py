@@ -22,7 +22,7 @@ from typing import Protocol
 
 import structlog
 
-from duologue.audio import samples
+from duologue.audio import milliseconds, samples
 from duologue.audio.level import first_audible
 from duologue.backends.contract import (
     CallResult,
@@ -41,6 +41,7 @@ from duologue.backends.contract import (
     Hear,
     Hypothesis,
     Message,
+    Notice,
     Respond,
     Sound,
     Turn,
@@ -244,6 +245,8 @@ class FrameLink:
                 self._emit(Failed(event.message))
             case Dropped():
                 log.info("sound came too late and was dropped", seat=event.seat, samples=event.samples)
+                late = milliseconds(event.samples)
+                self._later(Notice(f"{late} ms of sound came too late, and the model will never hear it"))
             case Joined():
                 pass
 

@@ -18,11 +18,12 @@ log = structlog.get_logger("duologue.engine")
 
 WANTED = (
     "*.json", "model.safetensors", "model-*-of-*.safetensors", "tokenizer-*.safetensors", "tokenizer_spm*.model",
-    "voices.tgz",
+    "voices.tgz", "lit_model.pth", "model_config.yaml", "small.pt", "ViT-B-32.pt",
 )  # fmt: skip
 """The files of a published directory that loading reads."""
 
 _NAME = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_WEIGHTS = (".safetensors", ".pth", ".pt")
 _SPARE = 1_000_000_000
 """Bytes that must be left on the disk."""
 
@@ -91,7 +92,7 @@ def check_room(repository: str, revision: str | None, memory: int | None) -> Non
 
     siblings = HfApi().model_info(repository, revision=revision, files_metadata=True).siblings or []
     wanted = {s.rfilename: s.size or 0 for s in siblings if any(fnmatch(s.rfilename, each) for each in WANTED)}
-    if not any(name.endswith(".safetensors") for name in wanted):
+    if not any(name.endswith(_WEIGHTS) for name in wanted):
         raise CheckpointError(f"{repository} holds no weights of a layout that is known here (model.safetensors, …)")
     missing = sum(
         size
@@ -106,7 +107,7 @@ def check_room(repository: str, revision: str | None, memory: int | None) -> Non
             f"{repository} takes {missing / 1e9:.1f} GB on the disk, and {free / 1e9:.1f} GB are free at {cache}; "
             "make room, or set HF_HOME to a larger disk"
         )
-    weights = sum(size for name, size in wanted.items() if name.endswith(".safetensors"))
+    weights = sum(size for name, size in wanted.items() if name.endswith(_WEIGHTS))
     if memory is not None and weights > memory:
         raise CheckpointError(
             f"{repository} has {weights / 1e9:.1f} GB of weights, and {memory / 1e9:.1f} GB of memory are free: "

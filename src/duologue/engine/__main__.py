@@ -15,14 +15,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from duologue import logs
-from duologue.engine.messages import Broken, Command, Message, Ready, Spec, Unpacker, packed
+from duologue.engine.messages import Broken, Command, Message, Pulse, Ready, Spec, Unpacker, packed
 
 if TYPE_CHECKING:
-    from duologue.engine.ticks import Engine
+    from duologue.engine.loading import Loaded
 
 PULSE = 1.0
 """Seconds between two signs of life."""
@@ -66,6 +67,26 @@ def main(descriptor: int) -> None:
         serve(line, message)
 
 
+class Loop(Protocol):
+    """What a gait's engine offers the process: :class:`duologue.engine.ticks.Engine`,
+    :class:`duologue.engine.turns.TurnEngine`."""
+
+    def take(self, command: Command, at: float) -> None:
+        """Carry out a command that arrived ``at`` that time."""
+
+    def due(self) -> float:
+        """When there is something to do for it."""
+
+    def tick(self) -> None:
+        """Do it."""
+
+    def hand_out(self) -> None:
+        """Send the events that wait."""
+
+    def pulse(self) -> Pulse:
+        """How it does."""
+
+
 def serve(line: Line, spec: Spec) -> None:
     """Load what ``spec`` says, and tick."""
     try:
@@ -83,61 +104,74 @@ def serve(line: Line, spec: Spec) -> None:
     threading.Thread(target=read, args=(line, arrivals), daemon=True).start()
     pulse_at = time.monotonic() + PULSE
     while True:
-        due = pulse_at if engine.empty else min(engine.due(), pulse_at)
-        take_until(engine, arrivals, due)
-        if not engine.empty and due < pulse_at:
+        due = min(engine.due(), pulse_at)
+        if take_until(engine, arrivals, due) and due < pulse_at:
             engine.tick()
         if time.monotonic() >= pulse_at:
             line.send([engine.pulse()])
             pulse_at = time.monotonic() + PULSE
 
 
-def prepare(line: Line, spec: Spec) -> tuple[Engine[Any], Ready]:
+def prepare(line: Line, spec: Spec) -> tuple[Loop, Ready]:
     """The engine, measured, and what there is to say about it."""
     import torch
 
     from duologue.engine.fit import check_rows, state_bytes
     from duologue.engine.loading import load
-    from duologue.engine.ticks import Engine
     from duologue.models.contract import Prompted
 
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    loaded = load(spec.model, device=spec.device, dtype=spec.dtype, quantize=spec.quantize)
-    model = loaded.model
-    check_rows(state_bytes(model.state(1)), spec.rows, loaded.device)
-    engine = Engine(model, spec.rows, line.send, device=loaded.device)
-    engine.measure(loaded.context)
+    loaded = load(spec.model, device=spec.device, dtype=spec.dtype, quantize=spec.quantize, context=spec.context)
+    check_rows(state_bytes(loaded.state(1)), spec.rows, loaded.device)
     ready = Ready(
         title=loaded.title,
-        rate=model.rate,
-        frame=model.frame,
+        frame=0 if loaded.frames is None else loaded.frames.frame,
+        facts=None if loaded.turns is None else replace(loaded.turns.facts, context=loaded.context),
         languages=loaded.languages,
         voices=loaded.voices,
-        prompted=isinstance(model, Prompted),
+        prompted=isinstance(loaded.model, Prompted),
         licence=loaded.licence,
         device=str(loaded.device),
         dtype=loaded.dtype,
     )
-    return engine, ready
+    return _loop(line, spec, loaded), ready
 
 
-def take_until(engine: Engine[Any], arrivals: Arrivals, due: float) -> None:
-    """Carry out what arrives, until the clock says ``due``; what has arrived by then is carried out in any case."""
+def _loop(line: Line, spec: Spec, loaded: Loaded) -> Loop:
+    """The engine of the model's gait."""
+    if loaded.turns is not None:
+        from duologue.engine.turns import TurnEngine
+
+        turns = TurnEngine(loaded.turns, spec.rows, line.send, context=loaded.context, device=loaded.device)
+        turns.measure()
+        return turns
+    from duologue.engine.ticks import Engine
+
+    assert loaded.frames is not None
+    frames = Engine(loaded.frames, spec.rows, line.send, device=loaded.device)
+    frames.measure(loaded.context)
+    return frames
+
+
+def take_until(engine: Loop, arrivals: Arrivals, due: float) -> bool:
+    """Carry out what arrives, until the clock says ``due``; what has arrived by then is carried out in any case.
+
+    Returns whether ``due`` has come; if not, something that arrived is to be seen to before.
+    """
     while True:
         wait = due - time.monotonic()
         try:
             at, messages = arrivals.get(timeout=wait) if wait > 0 else arrivals.get_nowait()
         except Empty:
             if due <= time.monotonic():
-                return
+                return True
             continue
-        was_empty = engine.empty
         for message in messages:
             engine.take(message, at)
         engine.hand_out()
-        if was_empty and not engine.empty:
-            return  # the clock begins to tick
+        if engine.due() < due:
+            return False
 
 
 def read(line: Line, arrivals: Arrivals) -> None:

@@ -28,6 +28,7 @@ class Echo:
 
     rate = RATE
     frame = RATE * 2 // 25
+    horizon = 0
 
     def state(self, rows: int) -> Nothing:
         return Nothing()

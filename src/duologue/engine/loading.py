@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from duologue.audio import RATE
+from duologue.checkpoints.elsewhere import completed
 from duologue.checkpoints.files import CheckpointError
 from duologue.checkpoints.hub import find
 from duologue.engine.echo import Echo
 from duologue.engine.fit import free_bytes
+from duologue.models import catalogue
 from duologue.models.catalogue import recognised
-from duologue.models.contract import FrameModel, Prompted
+from duologue.models.contract import FrameModel, Prompted, TurnModel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -23,8 +25,11 @@ RANDOM = "random:"
 """Before a system's name: its published size with random weights, made in memory."""
 
 
-FRAMES = ("moshi", "personaplex")
-"""Systems that hear and speak frame by frame: what the engine can run."""
+WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+
+SENSIBLE = 4096
+"""Positions that a dialogue with a turn model has where nobody says how many: three minutes of speech, or more. The
+whole context of a large model takes gigabytes a session."""
 
 
 class CannotLoad(RuntimeError):
@@ -35,19 +40,34 @@ class CannotLoad(RuntimeError):
 class Loaded:
     """A model and what there is to say about it."""
 
-    model: FrameModel[Any]
+    model: FrameModel[Any] | TurnModel[Any]
     title: str
     languages: tuple[str, ...]
     licence: str
     device: torch.device
     dtype: str
     context: int
-    """Steps after which a session costs no more than before."""
+    """Steps after which a session with a frame model costs no more than before; positions that a dialogue with a turn
+    model may have."""
     weights_bytes: int = 0
+
+    @property
+    def turns(self) -> TurnModel[Any] | None:
+        """The model, if it takes turns."""
+        return self.model if isinstance(self.model, TurnModel) else None
+
+    @property
+    def frames(self) -> FrameModel[Any] | None:
+        """The model, if it hears and speaks in frames."""
+        return None if isinstance(self.model, TurnModel) else self.model
 
     @property
     def voices(self) -> tuple[str, ...]:
         return self.model.voices if isinstance(self.model, Prompted) else ()
+
+    def state(self, rows: int) -> Any:
+        """Room for so many sessions."""
+        return self.model.state(rows, self.context) if isinstance(self.model, TurnModel) else self.model.state(rows)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -75,9 +95,12 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     return DTYPES[wanted]
 
 
-def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none") -> Loaded:
+def load(
+    name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none", context: int = 0
+) -> Loaded:
     """``echo``, ``random:moshi``, a directory of a published layout, or a repository of the hub.
 
+    ``context``: positions of a dialogue with a turn model, 0 for :data:`SENSIBLE`; never more than the model has.
     Raises :class:`CannotLoad`.
     """
     chosen = choose_device(device)
@@ -92,30 +115,30 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str 
         return _random(name.removeprefix(RANDOM), chosen, precision, quantize)
     try:
         directory = find(name, memory=free_bytes(chosen))
-        if (system := recognised(directory)) is not None and system.name not in FRAMES:
-            raise CannotLoad(
-                f"{system.title} takes turns, and models that do cannot be served or measured here yet; "
-                "from Python they can be driven (duologue.load)"
-            )
-        return _moshi(name, directory, chosen, precision, quantize)
+        system = recognised(directory) or catalogue.system("moshi")  # it says best what a directory lacks
+        directory = completed(directory, system.elsewhere(directory))
+        model = system.load(directory, device=chosen, dtype=precision, bits=8 if quantize == "int8" else None)
     except CheckpointError as error:
         raise CannotLoad(str(error)) from error
+    return Loaded(
+        model,
+        title=f"{system.title} ({Path(name).name})",
+        languages=system.languages,
+        licence=system.licence,
+        device=chosen,
+        dtype=str(precision).removeprefix("torch.") + (" with int8 weights" if quantize == "int8" else ""),
+        context=_context(model, context, directory),
+        weights_bytes=sum(path.stat().st_size for path in directory.rglob("*") if path.suffix in WEIGHTS),
+    )
 
 
-def model(name: str, *, device: str = "auto", dtype: str = "auto", quantize: str = "none") -> Any:
-    """A model of either gait, to be driven from Python. Raises :class:`CannotLoad`."""
-    chosen = choose_device(device)
-    try:
-        directory = None if name == "echo" or name.startswith(RANDOM) else find(name, memory=free_bytes(chosen))
-        system = None if directory is None else recognised(directory)
-        if directory is None or system is None or system.name in FRAMES:
-            return load(name, device=device, dtype=dtype, quantize=quantize).model
-        bits = 8 if quantize == "int8" else None
-        return system.load(
-            directory, device=chosen, dtype=torch.bfloat16 if bits else choose_dtype(dtype, chosen), bits=bits
-        )
-    except CheckpointError as error:
-        raise CannotLoad(str(error)) from error
+def _context(model: FrameModel[Any] | TurnModel[Any], wanted: int, directory: Path) -> int:
+    """See :attr:`Loaded.context`."""
+    if isinstance(model, TurnModel):
+        return min(wanted or SENSIBLE, model.facts.context)
+    if model.rate != RATE:
+        raise CannotLoad(f"{directory}: a codec of {model.rate} Hz; conversations are held at {RATE} Hz")
+    return model.horizon
 
 
 def _random(system: str, device: torch.device, dtype: torch.dtype, quantize: str) -> Loaded:
@@ -134,23 +157,4 @@ def _random(system: str, device: torch.device, dtype: torch.dtype, quantize: str
         dtype=str(dtype).removeprefix("torch.") + (" with int8 weights" if quantize == "int8" else ""),
         context=model.dialogue.lm.config.context,
         weights_bytes=round(needed),
-    )
-
-
-def _moshi(name: str, directory: Path, device: torch.device, dtype: torch.dtype, quantize: str) -> Loaded:
-    from duologue.models.moshi_files import load_moshi
-
-    model = load_moshi(directory, device=device, dtype=dtype, bits=8 if quantize == "int8" else None)
-    if model.rate != RATE:
-        raise CannotLoad(f"{directory}: a codec of {model.rate} Hz; conversations are held at {RATE} Hz")
-    personaplex = isinstance(model, Prompted)
-    return Loaded(
-        model,
-        title=f"{'PersonaPlex' if personaplex else 'Moshi'} ({Path(name).name})",
-        languages=("en",),
-        licence="NVIDIA Open Model License" if personaplex else "CC-BY-4.0",
-        device=device,
-        dtype=str(dtype).removeprefix("torch.") + (" with int8 weights" if quantize == "int8" else ""),
-        context=model.dialogue.lm.config.context,
-        weights_bytes=sum(path.stat().st_size for path in directory.glob("*.safetensors")),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from duologue.audio import Wave
+from duologue.models.turns import Facts
 
 Seat: TypeAlias = int
 """One session, or one dialogue of it where it begins anew. Never used again in an engine's life."""
@@ -36,6 +37,8 @@ class Spec:
     quantize: str = "none"
     threads: int = 0
     """Threads of a CPU; 0: as many as torch likes."""
+    context: int = 0
+    """Positions that a dialogue with a model that takes turns may have; 0: as many as are sensible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,85 @@ class Leave:
     seat: Seat
 
 
-Command: TypeAlias = Spec | Join | Sound | Hush | Leave
+# … of models that take turns
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What a seat's prompts may refer to by ``key``: sound at :data:`duologue.audio.RATE`, or a picture's file (PNG or
+    JPEG). A key is never used again for another thing."""
+
+    seat: Seat
+    key: int
+    thing: Wave | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Nothing will refer to these any more."""
+
+    seat: Seat
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The thing that was stored under a key."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the model itself said in an earlier answer: as many of its tokens as lie within ``text``, which is the
+    beginning of it that was heard. Where the engine does not remember them, the text."""
+
+    epoch: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line of a dialogue, as :class:`duologue.models.turns.Line`, by reference."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[str | Ref | Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer this dialogue. Answers of a seat are made one after the other, in the order in which they are asked."""
+
+    seat: Seat
+    epoch: int
+    lines: tuple[Told, ...]
+    speech: bool
+    tokens: int | None
+    """The most text tokens; ``None``: as many as it likes."""
+    tentative: bool
+    """Make the beginning ready; the rest once it is confirmed."""
+    ahead: float | None
+    """Seconds of it that are made before they can have been heard; ``None``: all of it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The tentative answer is the answer: it is being heard from now on."""
+
+    seat: Seat
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No more of this answer, with the next step."""
+
+    seat: Seat
+    epoch: int
+
+
+TurnCommand: TypeAlias = Store | Discard | Answer | Confirm | Stop
+Command: TypeAlias = Spec | Join | Sound | Hush | Leave | TurnCommand
 
 
 # -- from the engine --------------------------------------------------------------------------------------
@@ -86,8 +167,10 @@ class Ready:
     """The model is loaded and its cost is known. The first message, or :class:`Broken`."""
 
     title: str
-    rate: int
     frame: int
+    """Samples of a frame of a model that hears and speaks in frames; 0: it takes turns."""
+    facts: Facts | None
+    """Of a model that takes turns."""
     languages: tuple[str, ...]
     voices: tuple[str, ...]
     prompted: bool
@@ -152,7 +235,62 @@ class Lost:
     message: str
 
 
-Event: TypeAlias = Ready | Broken | Pulse | Joined | Said | Dropped | Lost
+# … of models that take turns
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """More of an answer: the text, and the wave (at :data:`duologue.audio.RATE`) that says it; a model that only writes
+    sends no wave."""
+
+    seat: Seat
+    epoch: int
+    text: str
+    wave: Wave | None
+    marks: tuple[tuple[int, int], ...]
+    """As :attr:`duologue.models.turns.Uttered.marks`, in samples of ``wave``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The answer is whole."""
+
+    seat: Seat
+    epoch: int
+    reason: Literal["completed", "length"]
+    read: int
+    """Positions of its prompt."""
+    sounds: int
+    """Of them, sound."""
+    pictures: int
+    reread: int
+    """Of them, those that the seat's row did not hold already."""
+    written: int
+    """Text tokens, about: steps that were made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer cannot be made; the message says why. The seat goes on."""
+
+    seat: Seat
+    epoch: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgot:
+    """So that an answer fits the context, so many of its oldest lines, and so many of the oldest parts of its last one,
+    are not known to the model any more."""
+
+    seat: Seat
+    epoch: int
+    lines: int
+    parts: int
+
+
+TurnEvent: TypeAlias = Spoke | Ended | Refused | Forgot
+Event: TypeAlias = Ready | Broken | Pulse | Joined | Said | Dropped | Lost | TurnEvent
 Message: TypeAlias = Command | Event
 
 

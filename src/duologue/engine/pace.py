@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable
 
 HEADROOM = 0.85
 """The part of a frame's time that a step of everybody may take."""
@@ -30,9 +31,13 @@ LATELY = 64
 class Pace:
     """The cost of steps by the number of rows."""
 
-    def __init__(self, period: float) -> None:
-        """``period``: seconds a frame."""
+    def __init__(self, period: float, *, lap: int = 1) -> None:
+        """``period``: seconds that a step may take: those of a frame. ``lap``: how many steps are taken together, where
+        single ones differ by what they have to do."""
         self.period = period
+        self._lap = lap
+        self._steps: list[tuple[float, float]] = []
+        """Those of the lap that is not over: (took, expected)."""
         self._cost: list[tuple[int, float]] = []
         self._lately: deque[float] = deque(maxlen=LATELY)
 
@@ -40,15 +45,27 @@ class Pace:
         """On an idle machine a step of so many rows takes so long."""
         self._cost = sorted({**dict(self._cost), rows: seconds}.items())
 
+    def measure(self, rows: int, take: Callable[[int], float]) -> None:
+        """Measure steps of 1, 2, 4 … up to ``rows`` rows: ``take`` says how many seconds one of so many takes."""
+        for size in sorted({*(2**k for k in range(rows.bit_length()) if 2**k <= rows), rows}):
+            self.measured(size, take(size))
+            if self.cost(size) > self.period:
+                break  # more will not be seated anyway
+
     def observe(self, rows: int, seconds: float) -> None:
         """A step of so many rows took so long."""
-        expected = self._measured(rows)
-        if expected > 0:
-            self._lately.append(seconds / expected)
+        if (expected := self._measured(rows)) <= 0:
+            return
+        self._steps.append((seconds, expected))
+        if len(self._steps) >= self._lap:
+            took, expected = (sum(each) for each in zip(*self._steps, strict=True))
+            self._lately.append(took / expected)
+            self._steps.clear()
 
     def rest(self) -> None:
         """Nobody is here: what others did to this machine is forgotten."""
         self._lately.clear()
+        self._steps.clear()
 
     @property
     def load(self) -> float:

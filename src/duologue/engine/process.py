@@ -23,6 +23,8 @@ from duologue.engine.messages import (
     Broken,
     Command,
     Dropped,
+    Ended,
+    Forgot,
     Hush,
     Join,
     Joined,
@@ -31,9 +33,14 @@ from duologue.engine.messages import (
     Message,
     Pulse,
     Ready,
+    Refused,
     Said,
+    Seat,
     Sound,
     Spec,
+    Spoke,
+    TurnCommand,
+    TurnEvent,
     Unpacker,
     packed,
 )
@@ -55,15 +62,15 @@ class Unavailable(RuntimeError):
     """There is no seat now; the message says why."""
 
 
-Heard = Joined | Said | Dropped | Lost
+Heard = Joined | Said | Dropped | Lost | TurnEvent
 
 
 class Place:
     """One seat, seen from the server. After ``Lost`` or :meth:`leave` it is dead: nothing goes in or comes out."""
 
-    def __init__(self, engine: EngineProcess, seat: int, on_event: Callable[[Heard], None]) -> None:
+    def __init__(self, engine: EngineProcess, seat: Seat, on_event: Callable[[Heard], None]) -> None:
         self._engine = engine
-        self._seat = seat
+        self.seat = seat
         self._on_event = on_event
         self._alive = True
 
@@ -74,20 +81,25 @@ class Place:
         ready = self._engine.ready
         excess = 0 if ready is None else len(wave) - max(BACKLOG.values()) * ready.frame
         if excess > 0:  # no inlet keeps that much, and minutes sent at once need not stand in everybody's way
-            self._on_event(Dropped(self._seat, excess))
+            self._on_event(Dropped(self.seat, excess))
             wave = wave[excess:]
-        self._engine.send(Sound(self._seat, wave))
+        self._engine.send(Sound(self.seat, wave))
+
+    def order(self, command: TurnCommand) -> None:
+        """What a model that takes turns is to do at this seat."""
+        if self._alive:
+            self._engine.send(command)
 
     def hush(self, on: bool) -> None:
         """Be silent, or free to speak."""
         if self._alive:
-            self._engine.send(Hush(self._seat, on))
+            self._engine.send(Hush(self.seat, on))
 
     def leave(self) -> None:
         """The seat is free again."""
         if self._alive:
             self._alive = False
-            self._engine.left(self._seat)
+            self._engine.left(self.seat)
 
     def told(self, event: Heard) -> None:
         """Something happened at this seat (called by the engine)."""
@@ -279,7 +291,7 @@ class EngineProcess:
             case Lost():
                 if (place := self._places.pop(message.seat, None)) is not None:
                     place.told(message)
-            case Joined() | Said() | Dropped():
+            case Joined() | Said() | Dropped() | Spoke() | Ended() | Refused() | Forgot():
                 if (place := self._places.get(message.seat)) is not None:
                     place.told(message)
 

@@ -1,19 +1,14 @@
-"""The loop of the engine: at every tick, one step for the seats whose frames have arrived.
+"""The loop of the engine for frame models: at every tick, one step for the seats whose frames have arrived.
 
     gather     the frames that are complete; whoever has none is left out, and holds nobody up
     step       one batched forward over their rows
     catch up   a second one for those who have still a frame waiting, if it ends before the next tick
     prime      a piece of a persona, likewise
     hand out   what was said
-
-A *row* of the model's state belongs to a seat from :class:`~duologue.engine.messages.Join` to
-:class:`~duologue.engine.messages.Leave`, and is cleared before it is leased again. Where a step fails, the seats in it
-are lost and their rows cleared; the others go on.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,13 +29,13 @@ from duologue.engine.messages import (
     Join,
     Joined,
     Leave,
-    Lost,
     Pulse,
     Said,
     Seat,
     Sound,
 )
 from duologue.engine.pace import Pace
+from duologue.engine.seats import Seats
 from duologue.engine.spelling import Spelling
 from duologue.models.contract import FrameModel, Prompted
 from duologue.nn.rows import Rows, State
@@ -48,16 +43,9 @@ from duologue.nn.rows import Rows, State
 STARVED = 1.0
 """Seconds after which a persona gets its next piece although there is no time for it."""
 
-PATIENCE = (3, 30.0)
-"""So many failed steps in so many seconds are no accidents any more: the process ends, and is started anew."""
-
 S = TypeVar("S", bound=State)
 
 log = structlog.get_logger("duologue.engine")
-
-
-class Hopeless(RuntimeError):
-    """Steps fail again and again: only a new process may help."""
 
 
 class Spoken(NamedTuple):
@@ -100,26 +88,22 @@ class Engine(Generic[S]):
         """``emit`` is given the events of a tick at once."""
         self._model = model
         self._rows = rows
-        self._emit = emit
         self._device = torch.device(device)
         self._now = clock
         self._state = model.state(rows)
-        self._free = list(range(rows))
-        self._guests: dict[Seat, Guest] = {}
         self.pace = Pace(model.frame / model.rate)
+        self._seats: Seats[Guest] = Seats(rows, self.pace, emit, clock)
+        self._guests = self._seats.guests
         self._zero = clock()
         self._beats = 1
-        self._out: list[Event] = []
-        self._failures: list[float] = []
         self._primed_at = clock()
-        self._ticks: list[float] = []
 
     # -- what a step costs --------------------------------------------------------------------------------
 
     def measure(self, context: int, repeats: int = 5) -> None:
         """Take the cost of steps of 1, 2, 4 … rows that have run for ``context`` steps. Nobody may be seated."""
-        sizes = sorted({*(2**k for k in range(self._rows.bit_length()) if 2**k <= self._rows), self._rows})
-        for size in sizes:
+
+        def take(size: int) -> float:
             rows = Rows.of(range(size), self._device)
             self._model.reset(self._state, rows, [0] * size)
             wave = torch.zeros(size, self._model.frame)
@@ -130,9 +114,9 @@ class Engine(Generic[S]):
                 self._step_model(rows, wave)
                 if attempt >= 2:  # the first ones also warm up
                     took.append(self._now() - began)
-            self.pace.measured(size, sorted(took)[len(took) // 2])
-            if self.pace.cost(size) > self.pace.period:
-                break  # more will not be seated anyway
+            return sorted(took)[len(took) // 2]
+
+        self.pace.measure(self._rows, take)
         self._state.reset(Rows.of(range(self._rows), self._device))
         self._new_beats()
 
@@ -151,7 +135,9 @@ class Engine(Generic[S]):
         return Beat(self._zero, self.pace.period / self._beats)
 
     def due(self) -> float:
-        """When the next tick is."""
+        """When the next tick is; never, while nobody is seated."""
+        if self.empty:
+            return math.inf
         beat, now = self.beat, self._now()
         return beat.zero + math.ceil((now - beat.zero) / beat.every - 1e-9) * beat.every
 
@@ -178,16 +164,12 @@ class Engine(Generic[S]):
                 if (guest := self._guests.get(command.seat)) is not None:
                     guest.hushed = command.on
             case Leave():
-                if (guest := self._guests.pop(command.seat, None)) is not None:
-                    self._vacate(guest)
+                self._seats.vacate(command.seat)
+                self._new_beats()
 
     def _join(self, join: Join) -> None:
-        if not self._free or len(self._guests) >= self.room:
-            many = min(self.room, self._rows)
-            message = f"this machine can hold {many} conversations with this model in real time, and no more"
-            self._out.append(Lost(join.seat, message))
+        if (row := self._seats.lease(join.seat)) is None:
             return
-        row = heapq.heappop(self._free)
         rows = Rows.of([row], self._device)
         guest = Guest(join.seat, row, join.manner, self._inlet(join.manner), join.hushed)
         self._model.reset(self._state, rows, [join.seed])
@@ -195,7 +177,7 @@ class Engine(Generic[S]):
         if isinstance(self._model, Prompted):
             guest.priming = self._model.prime(self._state, rows, join.voice, join.instructions)
         else:
-            self._out.append(Joined(join.seat))
+            self._seats.tell(Joined(join.seat))
         self._new_beats()
 
     def _inlet(self, manner: str) -> Inlet:
@@ -209,19 +191,15 @@ class Engine(Generic[S]):
         if guest.inlet.mended and not mended:
             log.warning("a client's sound holds what is no number; it is heard as silence", seat=guest.seat)
         if dropped:
-            self._out.append(Dropped(guest.seat, dropped))
-
-    def _vacate(self, guest: Guest) -> None:
-        heapq.heappush(self._free, guest.row)
-        self._new_beats()
-        if self.empty:
-            self.pace.rest()
+            self._seats.tell(Dropped(guest.seat, dropped))
 
     def _lose(self, guests: Sequence[Guest], message: str) -> None:
-        for guest in guests:
-            del self._guests[guest.seat]
-            self._vacate(guest)
-            self._out.append(Lost(guest.seat, message))
+        self._seats.lose(guests, message)
+        self._new_beats()
+
+    def _failed(self, guests: Sequence[Guest], error: Exception) -> None:
+        self._seats.failed(guests, error)
+        self._new_beats()
 
     # -- ticks ------------------------------------------------------------------------------------------------
 
@@ -242,9 +220,7 @@ class Engine(Generic[S]):
 
     def hand_out(self) -> None:
         """Send the events that wait."""
-        if self._out:
-            out, self._out = self._out, []
-            self._emit(out)
+        self._seats.hand_out()
 
     def _step(self, guests: list[Guest]) -> None:
         if not guests:
@@ -259,9 +235,7 @@ class Engine(Generic[S]):
         except Exception as error:  # noqa: BLE001  (whatever it is, the others go on)
             self._failed(guests, error)
             return
-        took = self._now() - began
-        self.pace.observe(len(guests), took)
-        self._ticks.append(took)
+        self._seats.took(len(guests), self._now() - began)
         self._hand_over(guests, rows, spoken)
 
     def _hand_over(self, guests: list[Guest], rows: Rows, spoken: Spoken) -> None:
@@ -276,23 +250,13 @@ class Engine(Generic[S]):
             elif spoken.ready[n]:
                 piece = spoken.pieces[n]
                 shown = "" if piece is None else guest.spelling.show(piece)
-                self._out.append(Said(guest.seat, spoken.wave[n], shown, spoken.inclined[n]))
+                self._seats.tell(Said(guest.seat, spoken.wave[n], shown, spoken.inclined[n]))
         self._lose(broken, "the model's numbers broke in this conversation; begin a new one")
 
     def _hush(self, guests: Sequence[Guest]) -> None:
         if guests:
             with torch.inference_mode():
                 self._model.hush(self._state, Rows.of([guest.row for guest in guests], self._device))
-
-    def _failed(self, guests: list[Guest], error: Exception) -> None:
-        log.exception("a step failed", seats=len(guests))
-        self._lose(guests, f"the model failed ({type(error).__name__}: {error}); begin a new conversation")
-        most, within = PATIENCE
-        now = self._now()
-        self._failures = [at for at in self._failures if at > now - within] + [now]
-        if len(self._failures) >= most:
-            self.hand_out()
-            raise Hopeless(f"{most} steps failed within {within:g} s") from error
 
     def _prime(self, until: float) -> None:
         """A piece of a persona, where there is time before ``until`` or there was none for long."""
@@ -311,7 +275,7 @@ class Engine(Generic[S]):
         except StopIteration:
             guest.priming = None
             guest.inlet = self._inlet(guest.manner)  # its clock runs from now on
-            self._out.append(Joined(guest.seat))
+            self._seats.tell(Joined(guest.seat))
         except ValueError as error:
             self._lose([guest], str(error))
         except Exception as error:  # noqa: BLE001  (as above)
@@ -319,13 +283,6 @@ class Engine(Generic[S]):
 
     # -- how it does ------------------------------------------------------------------------------------------
 
-    @property
-    def room(self) -> int:
-        """How many sessions can be kept in real time."""
-        return self.pace.room(self._rows)
-
     def pulse(self) -> Pulse:
         """How it does, since it was last asked."""
-        ticks, self._ticks = sorted(self._ticks), []
-        median, worst = (ticks[len(ticks) // 2], ticks[-1]) if ticks else (0.0, 0.0)
-        return Pulse(self.room, len(self._guests), 1000 * median, 1000 * worst, self._beats)
+        return self._seats.pulse(self._beats)

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from duologue.audio import seconds
 from duologue.audio.files import AudioFileError, read_wave, write_wave
-from duologue.backends import ModelOptions, UnknownModel
-from duologue.backends.pocket.brain_url.address import BrainAddressError, from_options
+from duologue.backends import UnknownModel, options_from
+from duologue.backends.pocket.brain_url.address import BrainAddressError
 from duologue.measure.ask import ask as put
 from duologue.measure.exchange import Exchange, joined
 from duologue.measure.figures import Spread
@@ -46,6 +46,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 @JSON
 @click.option("--fast", is_flag=True, help="As fast as the machine can; then no latency is reported.")
 @brain_options
+@model_options
 def ask(
     files: tuple[Path, ...],
     model: str | None,
@@ -54,7 +55,7 @@ def ask(
     out: Path | None,
     as_json: bool,
     fast: bool,
-    **brain: Any,
+    **how: Any,
 ) -> None:
     """Speak recordings to a model, one after the other, and tell what it answers.
 
@@ -66,7 +67,7 @@ def ask(
         raise click.UsageError("--fast makes time virtual, which a server does not follow: leave --url out")
     try:
         waves = [read_wave(file) for file in files]
-        options = ModelOptions(sessions=1, brain=from_options(**brain))
+        options = options_from(how, sessions=1)
     except (AudioFileError, BrainAddressError) as error:
         raise click.UsageError(str(error)) from error
     told: list[Exchange] = []
@@ -533,7 +534,8 @@ def footprint(model: str, as_json: bool, sessions: int, talking: int, duration: 
 @click.option("--ticks", type=click.IntRange(5), default=50, show_default=True, help="Ticks of each run.")
 @JSON
 def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> None:
-    """What a tick of a neural model costs with so many sessions, and how many are held in real time."""
+    """What a tick of a neural model costs with so many sessions, how many are held in real time, and how soon one that
+    takes turns responds."""
     try:
         from duologue.engine.fit import TooLarge
         from duologue.engine.loading import CannotLoad
@@ -559,10 +561,15 @@ def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> 
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return
-    click.echo(f"{result.model} on {result.device} in {result.dtype}, {result.threads} threads, rings full")
+    click.echo(f"{result.model} on {result.device} in {result.dtype}, {result.threads} threads, long conversations")
     click.echo(f"  weights             {result.weights_mb:.0f} MB")
     click.echo(f"  each session        {result.session_mb:.1f} MB")
     click.echo(f"  held in real time   {result.held} (of those tried)")
+    if (first := result.response) is not None:
+        click.echo(
+            f"  first response      {first.total_ms:.1f} ms after a question is known: encoder {first.encoder_ms:.1f}, "
+            f"prefill {first.prefill_ms:.1f}, {first.steps} step(s) {first.steps_ms:.1f}"
+        )
 
 
 @bench.command()

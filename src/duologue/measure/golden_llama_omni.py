@@ -18,7 +18,6 @@ from duologue.codecs.unit_hifigan import UnitHiFiGAN, UnitHiFiGANConfig
 from duologue.encoders.mel import HOP, windowed
 from duologue.encoders.whisper import WhisperConfig
 from duologue.measure.golden import Case, Check, Claim
-from duologue.models.contract import Ids, Line, Sound
 from duologue.models.llama3 import laid_out
 from duologue.models.llama_omni import (
     REQUIRED,
@@ -29,6 +28,7 @@ from duologue.models.llama_omni import (
     keys,
     positions,
 )
+from duologue.models.turns import Ids, Line, Sound
 from duologue.nn.attention import rotation
 from duologue.nn.cache import Whole
 from duologue.nn.rows import Rows

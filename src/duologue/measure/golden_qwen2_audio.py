@@ -14,8 +14,8 @@ from duologue.checkpoints.keys import unfilled
 from duologue.encoders.mel import HOP, filters, log_mel
 from duologue.measure.golden import Case, Check, Claim
 from duologue.models.chatml import laid_out
-from duologue.models.contract import Ids, Line, Piece, Sound
 from duologue.models.qwen2_audio import Qwen2AudioConfig, Qwen2AudioNet, frames, keys, positions, seen
+from duologue.models.turns import Ids, Line, Piece, Sound
 from duologue.nn.cache import Around
 from duologue.nn.rows import Rows
 

@@ -62,7 +62,7 @@ def manifest(system: str) -> None:
 def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
     """Write a small SYSTEM with random weights into DIRECTORY, in the published layout.
 
-    Serve a Moshi or PersonaPlex with: duologue serve --model DIRECTORY
+    Serve it with: duologue serve --model DIRECTORY
     """
     _need_torch()
     from duologue.checkpoints.files import CheckpointError, read_json
@@ -75,10 +75,7 @@ def tiny(system: str, directory: Path, seed: int, sizes: Path | None) -> None:
     except CheckpointError as error:
         raise click.UsageError(str(error)) from error
     total = sum(path.stat().st_size for path in directory.glob("**/*") if path.is_file())
-    from duologue.engine.loading import FRAMES
-
-    use = f"duologue serve --model {directory}" if system in FRAMES else f'from Python: duologue.load("{directory}")'
-    click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; {use}")
+    click.echo(f"{directory}: a random {system}, {total / 1e6:.0f} MB; duologue serve --model {directory}")
 
 
 @click.command()
@@ -108,9 +105,9 @@ def models(as_json: bool, markdown: bool) -> None:
 
 
 _COLUMNS = (
-    "LLM parameters (all)", "first response, published", "first response, here", "interruption", "proactive dialogue",
-    "non-awakening", "input → output", "weights (bf16)", "KV a second of speech", "compute a second of speech",
-    "served",
+    "LLM parameters (all)", "first response, published", "computed, H200", "first response, here", "interruption",
+    "proactive dialogue", "non-awakening", "input → output", "weights (bf16)", "KV a second of speech",
+    "compute a second of speech",
 )  # fmt: skip
 
 
@@ -121,6 +118,7 @@ def _cells(line: Figures) -> tuple[str, ...]:
     return (
         "none" if line.llm_parameters is None else f"{line.llm_parameters / 1e9:.2f} B ({line.parameters or 0:,})",
         line.latency_published or "–",
+        line.latency_computed or "–",
         line.latency_measured,
         line.interruption,
         line.proactive,
@@ -129,7 +127,6 @@ def _cells(line: Figures) -> tuple[str, ...]:
         amount(line.weights_bytes, 1e9, "GB"),
         amount(line.kv_bytes_per_second, 1e6, "MB"),
         amount(line.flop_per_second, 1e9, "GFLOP"),
-        "yes" if line.served else "not yet",
     )
 
 

@@ -6,7 +6,7 @@ imported when it is needed: torch is slow to load, and the names are known witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from duologue.checkpoints.elsewhere import Elsewhere
     from duologue.models.contract import FrameModel, TurnModel
 
 MODULES = {
@@ -27,6 +28,10 @@ MODULES = {
 """By the names that commands take; recognised in this order. (A new system adds its line with its module.)"""
 
 NAMES = tuple(MODULES)
+
+
+def _nothing(directory: Path) -> Sequence[Elsewhere]:
+    return ()
 
 
 class Load(Protocol):
@@ -66,6 +71,8 @@ class System:
     write: Write
     manifest: Callable[[], dict[str, dict[str, list[int]]]]
     """{file: {tensor: shape}} of what is loaded of the full-size checkpoint, from models without memory."""
+    elsewhere: Callable[[Path], Sequence[Elsewhere]] = _nothing
+    """What of other places a directory lacks."""
 
 
 def system(name: str) -> System:

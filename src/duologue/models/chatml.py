@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from duologue.models.contract import Ids, Line, Piece, Sound, joined
+from duologue.models.turns import Ids, Line, Piece, Sound, joined
 
 INSTRUCTIONS = "You are a helpful assistant."
 """Of a dialogue that has none."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from duologue.models.contract import Manner
+from duologue.models.turns import Manner
 from duologue.nn.sampling import Sampling, draw_keys
 
 

@@ -12,9 +12,10 @@ from math import prod
 from typing import Any, Final, Literal
 
 from duologue.models import catalogue
+from duologue.models.stages import first_response
 
-Who = Literal["native", "by duologue", "not yet"]
-"""Who gives it: the model itself, the runtime around it, or nobody so far."""
+Who = Literal["native", "by duologue"]
+"""Who gives it: the model itself, or the runtime around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +35,30 @@ class About:
     """Of keys (as of values) in each layer of the language model: KV heads times their size."""
     pace: float
     """Positions of the language model for each second that it speaks."""
-    served: bool
 
 
 ABOUT: Final[Mapping[str, About]] = {
     "moshi": About(
         ("lm:",), "200 ms on an L4 (160 ms in theory)",
-        "native", "native", "native", ("speech",), "speech", 32, 4096, 12.5, True,
+        "native", "native", "native", ("speech",), "speech", 32, 4096, 12.5,
     ),
     "personaplex": About(
         ("lm:",), "not published in ms",
-        "native", "native", "native", ("speech", "text (persona)"), "speech", 32, 4096, 12.5, True,
+        "native", "native", "native", ("speech", "text (persona)"), "speech", 32, 4096, 12.5,
     ),
     "llama_omni": About(
         ("model:model.embed", "model:model.layers", "model:model.norm", "model:lm_head"),
-        "226 ms on an L40, model alone, Ω = 10", "not yet", "not yet", "not yet",
-        ("speech", "text"), "speech", 32, 1024, 4.0, False,
+        "226 ms on an L40, model alone, Ω = 10", "by duologue", "by duologue", "by duologue",
+        ("speech", "text", "image (told by duologue)"), "speech", 32, 1024, 4.0,
     ),
     "mini_omni2": About(
         ("lit_model.pth:",), "not published",
-        "not yet", "not yet", "not yet", ("speech", "image", "text"), "speech", 24, 128, 24000 / 2048, False,
+        "by duologue", "by duologue", "by duologue", ("speech", "image", "text"), "speech", 24, 128, 24000 / 2048,
     ),
     "qwen2_audio": About(
         ("model:language_model.",), "not published",
-        "not yet", "not yet", "not yet", ("speech", "sound", "text"), "text", 32, 4096, 4.0, False,
+        "by duologue", "by duologue", "by duologue",
+        ("speech", "sound", "text", "image (told by duologue)"), "text (read aloud by duologue)", 32, 4096, 4.0,
     ),
 }  # fmt: skip
 
@@ -73,6 +74,8 @@ class Figures:
     parameters: int | None
     """Of everything that is loaded."""
     latency_published: str
+    latency_computed: str
+    """First response on an H200 as a sum of stages (:mod:`.stages`); empty where it is not counted in these."""
     latency_measured: str
     """First response here, with its command and date; or why there is none."""
     interruption: str
@@ -86,7 +89,6 @@ class Figures:
     """Keys and values, in bfloat16, of each second that it speaks."""
     flop_per_second: int | None
     """Two for each parameter of the language model and each position that it takes in a second of speech."""
-    served: bool
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,8 +98,8 @@ def figures(measured: Mapping[str, str]) -> list[Figures]:
     """Every system's, pocket first. ``measured``: by system, what a bench wrote of its first response."""
     missing = "not measured here"
     pocket = Figures(
-        "pocket", "pocket (embedded default)", None, None, "", measured.get("pocket", missing), "by duologue", "native",
-        "native", ("speech", "text", "image"), "speech", None, None, None, True,
+        "pocket", "pocket (embedded default)", None, None, "", "", measured.get("pocket", missing),
+        "by duologue", "native", "native", ("speech", "text", "image"), "speech", None, None, None,
     )  # fmt: skip
     return [pocket, *(_counted(name, about, measured.get(name, missing)) for name, about in ABOUT.items())]
 
@@ -113,6 +115,7 @@ def _counted(name: str, about: About, measured: str) -> Figures:
         llm_parameters=llm,
         parameters=sum(sizes.values()),
         latency_published=about.latency,
+        latency_computed=first_response(name, sizes),
         latency_measured=measured,
         interruption=about.interruption,
         proactive=about.proactive,
@@ -122,5 +125,4 @@ def _counted(name: str, about: About, measured: str) -> Figures:
         weights_bytes=2 * sum(sizes.values()),
         kv_bytes_per_second=round(2 * 2 * about.layers * about.width * about.pace),
         flop_per_second=round(2 * llm * about.pace),
-        served=about.served,
     )

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from duologue.checkpoints.elsewhere import Elsewhere
 from duologue.checkpoints.files import CheckpointError, Tensors, below, open_directory, read_json, read_pickle
 from duologue.checkpoints.keys import stored, unfilled
 from duologue.checkpoints.weight_norm import folded, unfolded
@@ -31,10 +32,12 @@ from duologue.models.tiny import byte_level, fill
 from duologue.nn.linear import pack, quantize
 
 WHISPER = ("large-v3.pt", "models/speech_encoder/large-v3.pt")
-WHISPER_FROM = "https://openaipublic.azureedge.net/main/whisper/models/ (large-v3.pt, by openai-whisper's load_model)"
+WHISPER_DIGEST = "e5b1a55b89c1367dacf97e3e19bfd829a01529dbfdeefa8caeb59b3f1b81dadb"
+WHISPER_FROM = f"https://openaipublic.azureedge.net/main/whisper/models/{WHISPER_DIGEST}/large-v3.pt"
 VOCODER = ("vocoder", "g_00500000")
 VOCODER_FROM = (
-    "https://dl.fbaipublicfiles.com/fairseq/speech_to_speech/vocoder/code_hifigan/mhubert_vp_en_es_fr_it3_400k_layer11_km1000_lj"
+    "https://dl.fbaipublicfiles.com/fairseq/speech_to_speech/vocoder/code_hifigan/"
+    "mhubert_vp_en_es_fr_it3_400k_layer11_km1000_lj"
 )
 IN_SHARDS = "model.speech_encoder."
 
@@ -81,6 +84,16 @@ def load(directory: Path, *, device: torch.device, dtype: torch.dtype, bits: int
     net.tower.float()  # the spectrogram's range asks for it
     quantize(net) if bits == 8 else pack(net)
     return LlamaOmni(net, _vocoder(directory, device, config.units), vocabulary)
+
+
+def elsewhere(directory: Path) -> list[Elsewhere]:
+    """Whisper, where its shards have none, and the vocoder."""
+    there = any((directory / place).is_file() for place in WHISPER)
+    inside = there or any(name.startswith(IN_SHARDS) for name in open_directory(directory))
+    wanted = [] if inside else [Elsewhere(WHISPER[0], url=WHISPER_FROM, sha256=WHISPER_DIGEST)]
+    voice = (f"{VOCODER[0]}/{name}" for name in (VOCODER[1], "config.json"))
+    wanted += [Elsewhere(path, url=f"{VOCODER_FROM}/{Path(path).name}") for path in voice]
+    return [each for each in wanted if not (directory / each.path).is_file()]
 
 
 def _whisper(directory: Path, shards: Tensors) -> tuple[WhisperConfig, Tensors]:
@@ -149,6 +162,9 @@ def write(directory: Path, *, seed: int, sizes: Mapping[str, Any]) -> None:
     generator = torch.Generator().manual_seed(seed)
     fill(net, generator)
     fill(vocoder, generator)
+    with torch.no_grad():
+        # Random heads leave few units of a text. Each is said for 100 ms or so, that there is speech to be heard.
+        vocoder.dur_predictor.proj.bias.fill_(1.8)
     (directory / VOCODER[0]).mkdir(parents=True, exist_ok=True)
     published = {name: view.contiguous().clone() for name, view in keys(config).published(net).items()}
     save_file({n: t for n, t in published.items() if not n.startswith("encoder.")}, directory / "model.safetensors")
@@ -171,4 +187,5 @@ SYSTEM = System(
     load=load,
     write=write,
     manifest=manifest,
+    elsewhere=elsewhere,
 )

@@ -16,13 +16,13 @@ from torch import Tensor
 from duologue.codecs.unit_hifigan import UnitHiFiGAN
 from duologue.codecs.unit_stream import UnitStream, UnitStreamState, Utterance
 from duologue.encoders.mel import HOP, RATE, windowed
-from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.llama3 import laid_out
 from duologue.models.llama_omni import Collapse, LlamaOmniNet, positions
 from duologue.models.reading import CHUNK, woven
 from duologue.models.saying import End, Saying
 from duologue.models.text import Vocabulary
+from duologue.models.turns import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling
@@ -32,6 +32,9 @@ PUBLISHED = Sampling(0.0, top_p=0.9)
 
 OMEGA = 10
 """Units that are said at once, at least (paper, table 3; its demo's 40 comes later and sounds no better here)."""
+
+PACE = 4.0
+"""Text tokens a second of speech: three words, of one and a third tokens."""
 
 HOLD = 4
 """Frames (80 ms) that are held back between two releases, so that one fades into the other: no click, little delay."""
@@ -114,13 +117,16 @@ class LlamaOmni:
             history="untrained",
             pictures=False,
             writes=True,
+            mixes=True,
             instructions=True,
+            pace=PACE,
         )
 
-    def state(self, rows: int) -> LlamaOmniState:
+    def state(self, rows: int, context: int | None = None) -> LlamaOmniState:
         config, like = self.net.config, self.net.embedding
+        length = min(context or config.context, config.context)
         return LlamaOmniState(
-            self.net.decoder.cache(rows, length=config.context, chunk=min(CHUNK, config.context)),
+            self.net.decoder.cache(rows, length=length, chunk=min(CHUNK, length)),
             self.net.speech.cache(rows, LONGEST),
             self.voice.state(rows),
             torch.zeros(rows, config.dim, device=like.device, dtype=like.dtype),

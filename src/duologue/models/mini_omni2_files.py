@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import yaml  # type: ignore[import-untyped]
 
+from duologue.checkpoints.elsewhere import Elsewhere
 from duologue.checkpoints.files import CheckpointError, Stored, read_json, read_pickle
 from duologue.checkpoints.keys import KeyTable, stored, unfilled
 from duologue.checkpoints.weight_norm import SPELLINGS, folded, unfolded
@@ -151,6 +152,12 @@ def _codec(directory: Path, device: torch.device) -> Snac:
     return model
 
 
+def elsewhere(directory: Path) -> list[Elsewhere]:
+    """The codec."""
+    files = (f"{CODEC[0]}/{name}" for name in ("config.json", CODEC[1]))
+    return [Elsewhere(path, "hubertsiuzdak/snac_24khz") for path in files if not (directory / path).is_file()]
+
+
 def recognised(directory: Path) -> bool:
     """Whether a directory is laid out like it."""
     return (directory / LM).is_file() and (directory / CONFIG).is_file()
@@ -204,4 +211,5 @@ SYSTEM = System(
     load=load,
     write=write,
     manifest=manifest,
+    elsewhere=elsewhere,
 )

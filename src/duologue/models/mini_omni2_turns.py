@@ -19,12 +19,12 @@ from duologue.encoders import clip
 from duologue.encoders.clip import Clip
 from duologue.encoders.mel import HOP, RATE, windowed
 from duologue.encoders.whisper import Whisper
-from duologue.models.contract import Facts, Ids, Line, Manner, Picture, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.mini_omni2 import LAYERS, PICTURE, MiniOmni2LM, Task, kept, prompt
 from duologue.models.reading import CHUNK, woven
 from duologue.models.saying import End, Saying
 from duologue.models.text import Vocabulary
+from duologue.models.turns import Facts, Ids, Line, Manner, Picture, Piece, Sound, Uttered, joined
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import GREEDY, Sampling
@@ -105,13 +105,16 @@ class MiniOmni2:
             history="untrained",
             pictures=True,
             writes=True,
+            mixes=False,
             instructions=False,
+            pace=codec.config.sampling_rate / codec.config.frame,
         )
 
-    def state(self, rows: int) -> MiniOmni2State:
+    def state(self, rows: int, context: int | None = None) -> MiniOmni2State:
         config, like = self.lm.config, self.lm.embedding
+        length = min(context or config.context, config.context)
         return MiniOmni2State(
-            self.lm.decoder.cache(2 * rows, length=config.context, chunk=min(CHUNK, config.context)),
+            self.lm.decoder.cache(2 * rows, length=length, chunk=min(CHUNK, length)),
             self.voice.state(rows),
             torch.zeros(2 * rows, config.dim, device=like.device, dtype=like.dtype),
         )
@@ -119,13 +122,33 @@ class MiniOmni2:
     # -- prompts ----------------------------------------------------------------------------------------------
 
     def layout(self, lines: Sequence[Line], manner: Manner) -> list[Piece]:
-        """As the contract says: one line of the user's, of one sound, of one sound and one picture, or of text.
+        """As the contract says: a line of the user's, of one sound, of one sound and one picture, or of text.
 
-        There is no place for anything else in what it was trained on: ``ValueError`` says so.
+        It was trained on that alone, without instructions (``ValueError``). Lines that went before, with the columns of
+        its answers, simply stand in front of it.
         """
-        if len(lines) != 1 or lines[0].role != "user":
-            raise ValueError("this model hears one turn, without instructions and without what was said before")
-        sound, picture, text = self._parts(lines[0])
+        pieces: list[Piece] = []
+        for line in lines:
+            if line.role == "user":
+                pieces += self._asked(line, manner)
+            elif line.role == "assistant":
+                pieces += [part if isinstance(part, Ids) else self._written(part) for part in line.parts]
+            else:
+                raise ValueError("this model takes no instructions: leave them out")
+        if not lines or lines[-1].role != "user":
+            raise ValueError("this model answers questions: the last line must be the user's")
+        return joined(pieces)
+
+    def _written(self, part: str | Piece) -> Ids:
+        """What the model would have said, had it written this and said nothing."""
+        if not isinstance(part, str):
+            raise ValueError("this model does not hear or see itself: give what it said as text")
+        words = torch.tensor(self.vocabulary.encode(part), dtype=torch.int64)
+        silent = self.lm.shifted(torch.full((LAYERS, len(words)), self.lm.config.specials.pad_a))
+        return _ids(torch.cat([silent, words[None]]))
+
+    def _asked(self, line: Line, manner: Manner) -> list[Piece]:
+        sound, picture, text = self._parts(line)
         config = self.lm.config
         if sound is None:
             ids = self.vocabulary.encode(text)
@@ -265,13 +288,18 @@ class MiniOmni2:
         if answer.written or full:
             more += answer.saying.writing.finish()
         answer.saying.write(more, number)
-        answer.saying.last = (tuple(column), answer.saying.writing.chars)
+        answer.saying.last = (self._placed(column), answer.saying.writing.chars)
         answer.columns = [*answer.columns, column][-LAYERS - 1 :]
         if answer.aloud and len(answer.columns) > LAYERS:
             frame = [answer.columns[n + 1][n] for n in range(LAYERS)]
             if max(frame) < self.voice.codec.config.codebook_size:
                 answer.pending.append(frame)  # a frame with a special token in it cannot be said: it is left out
         return "length" if full else None
+
+    def _placed(self, column: list[int]) -> tuple[int, ...]:
+        """A column as it stands in a prompt: each layer in its own part of the vocabulary."""
+        c = self.lm.config
+        return (*(code + c.text_size + c.audio_size * n for n, code in enumerate(column[:LAYERS])), column[-1])
 
     def _feed(self, state: MiniOmni2State, both: Rows, rows: Rows, answers: Sequence[Answering]) -> None:
         """What every row of the cache reads next; a writer hears no speech."""

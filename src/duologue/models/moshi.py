@@ -274,6 +274,11 @@ class Moshi:
     def frame(self) -> int:
         return self.mimi.config.frame
 
+    @property
+    def horizon(self) -> int:
+        """The ring's length: afterwards old steps make room for new ones."""
+        return self.dialogue.lm.config.context
+
     def state(self, rows: int, chunk: int = 1) -> MoshiState:
         return MoshiState(self.mimi.state(rows), self.dialogue.state(rows, chunk))
 

@@ -14,17 +14,20 @@ from torch import Tensor
 
 from duologue.encoders.mel import RATE
 from duologue.models.chatml import laid_out
-from duologue.models.contract import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.models.drawing import draw
 from duologue.models.qwen2_audio import Qwen2AudioNet, frames, positions
 from duologue.models.reading import CHUNK, woven
 from duologue.models.text import Vocabulary, Writing
+from duologue.models.turns import Facts, Ids, Line, Manner, Piece, Sound, Uttered
 from duologue.nn.cache import Cache
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling
 
 PUBLISHED = Sampling(0.7, 20, 0.5, 1.1)
 """How it draws where its generation_config.json says nothing."""
+
+PACE = 4.0
+"""Text tokens a second of speech: three words, of one and a third tokens."""
 
 SHORTEST = 320
 """Samples (20 ms) of a sound below which nothing is heard of it."""
@@ -81,13 +84,16 @@ class Qwen2Audio:
             history="trained",
             pictures=False,
             writes=True,
+            mixes=True,
             instructions=True,
+            pace=PACE,
         )
 
-    def state(self, rows: int) -> Qwen2AudioState:
+    def state(self, rows: int, context: int | None = None) -> Qwen2AudioState:
         config, like = self.net.config, self.net.embedding
+        length = min(context or config.context, config.context)
         return Qwen2AudioState(
-            self.net.decoder.cache(rows, length=config.context, chunk=min(CHUNK, config.context)),
+            self.net.decoder.cache(rows, length=length, chunk=min(CHUNK, length)),
             torch.zeros(rows, config.dim, device=like.device, dtype=like.dtype),
             torch.zeros(rows, config.vocabulary, device=like.device, dtype=torch.bool),
         )

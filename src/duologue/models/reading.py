@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from duologue.models.contract import Ids, Picture, Piece, Sound
+from duologue.models.turns import Ids, Picture, Piece, Sound
 
 CHUNK = 128
 """Positions that are read at once, at most."""

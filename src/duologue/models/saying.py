@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from duologue.models.contract import Column, Uttered
 from duologue.models.text import Vocabulary, Writing
+from duologue.models.turns import Column, Uttered
 
 End = Literal["completed", "length"]
 

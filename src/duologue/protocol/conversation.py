@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duologue.backends.contract import HistoryItem
-from duologue.protocol.items import Item, Part, history
+from duologue.protocol.items import Item, Part, Spoken, history
 
 if TYPE_CHECKING:
     from duologue.protocol.params import ResponseParams
@@ -95,17 +95,19 @@ class Conversation:
             self._audio += len(pcm)
             self._bound_audio()
 
-    def history(self, until: str | None = None, *, params: ResponseParams | None = None) -> tuple[HistoryItem, ...]:
+    def history(
+        self, until: str | None = None, *, params: ResponseParams | None = None, spoken: Spoken | None = None
+    ) -> tuple[HistoryItem, ...]:
         """What a backend is told: the items before ``until`` (all, where that is ``None`` or gone).
 
-        Where the response has an explicit ``input``, exactly that.
+        Where the response has an explicit ``input``, exactly that. ``spoken``: for a backend that hears.
         """
         if params is not None and params.input is not None:
-            return history(params.input)
+            return history(params.input, spoken)
         items = self.items
         if until in self._items:
             items = items[: self._order.index(until)]
-        return history(items)
+        return history(items, spoken)
 
     def _may_leave(self, id: str, newest: Item) -> bool:
         item = self._items[id]

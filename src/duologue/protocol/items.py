@@ -9,14 +9,14 @@ exception: there they want the key, and a null until the words are known (@opena
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from duologue.audio.formats import Format, decode, decode_pcm16, encode, encode_pcm16
-from duologue.backends.contract import CallMade, CallResult, HistoryItem, Message
+from duologue.backends.contract import CallMade, CallResult, Epoch, HistoryItem, Message, Turn
 from duologue.protocol import events
 from duologue.protocol.images import Image, read_image
 from duologue.protocol.piecemeal import Piecemeal, at_once, base64_decoded
@@ -163,8 +163,16 @@ class Item:
         return wire
 
 
-def history(items: Sequence[Item]) -> tuple[HistoryItem, ...]:
-    """The items as a backend sees them; messages without words or images are left out."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Which of a session's turns and replies the items are, by their ids: for backends that hear."""
+
+    turns: Mapping[str, Turn]
+    epochs: Mapping[str, Epoch]
+
+
+def history(items: Sequence[Item], spoken: Spoken | None = None) -> tuple[HistoryItem, ...]:
+    """The items as a backend sees them; messages without words or images (or, with ``spoken``, sound) are left out."""
     result: list[HistoryItem] = []
     for item in items:
         if item.type == "function_call":
@@ -174,10 +182,21 @@ def history(items: Sequence[Item]) -> tuple[HistoryItem, ...]:
         elif item.role is not None:
             text = "\n".join(words for part in item.content if (words := part.words))
             images = tuple(part.image.data for part in item.content if part.image is not None)
-            spoken = any(part.type in ("input_audio", "output_audio") for part in item.content)
-            if text or images:
-                result.append(Message(item.role, text, images, spoken))
+            aloud = any(part.type in ("input_audio", "output_audio") for part in item.content)
+            message = Message(item.role, text, images, aloud)
+            if spoken is not None:
+                message = _heard(message, item, spoken)
+            if text or images or message.turn is not None or message.pcm:
+                result.append(message)
     return tuple(result)
+
+
+def _heard(message: Message, item: Item, spoken: Spoken) -> Message:
+    """With what a backend that hears goes by."""
+    turn = spoken.turns.get(item.id) if item.role == "user" else None
+    epoch = spoken.epochs.get(item.id) if item.role == "assistant" else None
+    sound = b"".join(bytes(part.audio) for part in item.content if part.audio) if item.role == "user" else b""
+    return replace(message, turn=turn, epoch=epoch, pcm=b"" if turn is not None else sound)
 
 
 def client_item(given: events.ClientItem, new_id: str, new_call_id: str, form: Format, place: str) -> Item:

@@ -175,6 +175,7 @@ class _Extension(Wire):
     events: Annotated[tuple[ShortText, ...], Field(strict=False), at_most(100)] = ()
     lead_ms: Annotated[int, Field(ge=0, le=10_000)] | Literal["off"] | None = None
     strictness: Strictness | None = None
+    history: bool | None = None
 
 
 class _Session(Wire):
@@ -322,6 +323,13 @@ class Settings:
         """How sure the model must be that words are meant for it; ``None``: as the server has it."""
         extension = self._session.duologue
         return None if extension is None else extension.strictness
+
+    @property
+    def history(self) -> bool | None:
+        """Whether a model that was trained on single turns shall know of earlier ones; ``None``: as the server has
+        it."""
+        extension = self._session.duologue
+        return None if extension is None else extension.history
 
     def to_wire(self) -> dict[str, Any]:
         """The whole effective session in OpenAI's shape, without ``id`` and ``object``."""

@@ -42,6 +42,8 @@ class ServerOptions:
     """How far ahead of real time a reply's audio is sent; ``None``: as fast as it is made."""
     strictness: Strictness = "normal"
     """How sure the model must be that words are meant for it, where a client does not say."""
+    history: bool = False
+    """Whether a model that was trained on single turns shall know of earlier ones, where a client does not say."""
     drain_seconds: float = 30.0
     """How long running replies may take to end once the server was told to stop."""
 

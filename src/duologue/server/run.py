@@ -64,9 +64,10 @@ async def serving(options: ServerOptions, backend: Backend, opener: Opener) -> A
             house = House(options.sessions)
             house.settle()
             metrics = Metrics(backend.card.name)
-            seats = backend if isinstance(backend, EngineBackend) else None
-            if seats is not None:
-                metrics.watch(lambda: seats.engine.pulse)
+            neural = backend if isinstance(backend, EngineBackend) else None
+            if neural is not None:
+                metrics.watch(lambda: neural.engine.pulse)
+            seats = neural if backend.card.gait == "frame" else None  # Moshi's protocol knows no turns
             app = build(options, backend.card, house, metrics, opener(options, backend, metrics), seats)
             server = _Server(
                 uvicorn.Config(

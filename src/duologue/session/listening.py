@@ -57,6 +57,8 @@ class Listening:
         """Turns that await their final transcript."""
         self._words_come = False
         """Whether the backend has told words of a turn before its end."""
+        self.turns: dict[str, Turn] = {}
+        """Which turn of the backend's an item is, where it heard any of it."""
         self._onset = 0
         self._earliest = 0
         """Where the next turn may begin: the end of the last."""
@@ -180,6 +182,8 @@ class Listening:
         turn.item_id = self._connection.commit_turn(turn.item_id or None, turn.pcm)
         self._forget_turn()
         self.unanswered = turn
+        if turn.heard:
+            self.turns[turn.item_id] = turn.id
         if turn.failure:
             self._connection.transcript_failed(turn.item_id, turn.failure)
         elif turn.heard:

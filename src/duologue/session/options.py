@@ -15,3 +15,5 @@ class SessionOptions:
     """Milliseconds of audio sent ahead of real time; ``None``: unpaced (offline use)."""
     strictness: Strictness = "normal"
     """How sure the model must be that words are meant for it, before it answers them unasked."""
+    history: bool = False
+    """Whether a model that was trained on single turns shall know of earlier ones all the same."""

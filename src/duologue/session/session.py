@@ -32,6 +32,7 @@ from duologue.backends.contract import (
     Event,
     Failed,
     Hypothesis,
+    Notice,
     Wants,
     Withdrawn,
 )
@@ -112,6 +113,7 @@ class Session:
             observer,
             self._options,
             clock,
+            hears=backend.card.hears,
         )
         self._connection.open()
         self._configure()
@@ -245,6 +247,7 @@ class Session:
                 settings.voice,
                 settings.speed,
                 strictness=settings.strictness or self._options.strictness,
+                history=self._options.history if settings.history is None else settings.history,
                 initiative=self._policy().creates,
             )
         )
@@ -258,6 +261,8 @@ class Session:
                 self._speaking.check_words()
             case Wants() | Withdrawn():
                 self._speaking.wish(event)
+            case Notice():
+                self._connection.extension("notice", message=event.message)
             case Failed(epoch=None, turn=None):
                 self._lose(event.message)
             case Failed(epoch=None, turn=int(turn)):

@@ -24,6 +24,7 @@ from duologue.backends.contract import (
     Withdrawn,
 )
 from duologue.floor import Action, Signal, State
+from duologue.protocol.items import Spoken
 from duologue.protocol.params import ResponseParams
 from duologue.protocol.realtime import RealtimeConnection
 from duologue.protocol.requests import CancelAsked, ResponseAsked, Truncated
@@ -54,7 +55,10 @@ class Speaking:
         observer: Observer,
         options: SessionOptions,
         clock: Callable[[], float],
+        *,
+        hears: bool = False,
     ) -> None:
+        """``hears``: whether the backend goes by the sound of earlier turns."""
         self._connection = connection
         self._link = link
         self._floor = floor
@@ -62,6 +66,7 @@ class Speaking:
         self._observer = observer
         self._options = options
         self._now = clock
+        self._hears = hears
         self._epochs = count(1)
         self._reply: Reply | None = None
         """The reply that is held or has the floor."""
@@ -191,7 +196,8 @@ class Speaking:
             speech=ask.speech,
             live=live,
         )
-        history = self._connection.conversation.history(turn.item_id if turn else None, params=wanted)
+        spoken = Spoken(self._listening.turns, self._spoken) if self._hears else None
+        history = self._connection.conversation.history(turn.item_id if turn else None, params=wanted, spoken=spoken)
         self._link.send(
             Respond(
                 reply.epoch,
@@ -263,8 +269,8 @@ class Speaking:
 
     def _leave_alone(self) -> None:
         reply = self._close_reply(exchange=False)
-        item_id = reply.turn.item_id if reply.turn else ""
-        self._connection.extension("ignored", item_id=item_id, text=reply.answers or "")
+        item_id, text = (reply.turn.item_id, reply.turn.text) if reply.turn else ("", "")
+        self._connection.extension("ignored", item_id=item_id, text=reply.answers or text)
         self._observer.turn_left_alone()
 
     def _fail(self) -> None:

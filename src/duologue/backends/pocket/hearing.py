@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeAlias
 
 import structlog
 
 from duologue.audio import RATE, Wave
 from duologue.backends.contract import Event, Failed, Hypothesis, Turn
 from duologue.backends.pocket.brain import Judgement, Utterance, interjections
-from duologue.backends.pocket.parts import Mind, SessionEar, Words
+from duologue.backends.pocket.parts import SessionEar, Words
 
 log = structlog.get_logger("duologue.pocket")
+
+Judge: TypeAlias = Callable[[str], Judgement]
+"""What the words of an unfinished utterance amount to."""
 
 SAMPLES_A_TOKEN = RATE // 10
 """Sound that the person made is counted as one token per 100 ms."""
@@ -66,12 +70,14 @@ def _text(judgement: Judgement, words: Words) -> str:
 class TurnHeard:
     """A turn from its first sound until nobody can ask for an answer to it any more."""
 
-    def __init__(self, id_: Turn, start: int, *, ear: SessionEar, mind: Mind, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, id_: Turn, start: int, *, ear: SessionEar, judge: Judge, emit: Callable[[Event], None]
+    ) -> None:
         self.id = id_
         self.pushed = 0
         """Samples given to the ear."""
         self._start = start
-        self._mind = mind
+        self._judge = judge
         self._emit = emit
         self._words: Words | None = None
         self._text = ""
@@ -139,9 +145,9 @@ class TurnHeard:
 
     def _on_words(self, words: Words) -> None:
         try:
-            judgement = self._mind.judge(words.text)
+            judgement = self._judge(words.text)
             text = _text(judgement, words)
-            complete = (judgement if text == words.text else self._mind.judge(text)).complete
+            complete = (judgement if text == words.text else self._judge(text)).complete
         except Exception as error:
             # The ear that calls listens for other sessions too; a fault in this one's brain is not its affair.
             log.exception("hypothesis could not be judged", turn=self.id, text=words.text)

@@ -59,7 +59,7 @@ class PocketLink:
         self._ahead = ahead_seconds
         self._on_closed = closed
         self._closed = False
-        self._wishes = Wishes(mind, self._emit, now)
+        self._wishes = Wishes(mind.wants, self._emit, now)
         self._turns: dict[Turn, TurnHeard] = {}
         """Those open, those whose final words are owed, and the one that ended last."""
         self._attempts: dict[Epoch, Attempt] = {}
@@ -114,7 +114,7 @@ class PocketLink:
     def _hear(self, command: Hear) -> None:
         turn = self._turns.get(command.turn)
         if turn is None:
-            turn = TurnHeard(command.turn, command.start, ear=self._ear, mind=self._mind, emit=self._emit)
+            turn = TurnHeard(command.turn, command.start, ear=self._ear, judge=self._mind.judge, emit=self._emit)
             self._turns[command.turn] = turn
         turn.push(command.wave)
 

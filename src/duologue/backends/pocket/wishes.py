@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from duologue.backends.contract import Event, Wants, Withdrawn
 from duologue.backends.pocket.brain import Want
-from duologue.backends.pocket.parts import Mind
 
 COURTESY = timedelta(milliseconds=300)
 """A wish that comes with the session's settings (a greeting) waits so long: the client's own request goes first."""
@@ -25,8 +24,11 @@ class _Watched:
 class Wishes:
     """A session's wishes: :meth:`look` after anything that may have changed them."""
 
-    def __init__(self, mind: Mind, emit: Callable[[Event], None], now: Callable[[], datetime]) -> None:
-        self._mind = mind
+    def __init__(
+        self, wants: Callable[[], Sequence[Want]], emit: Callable[[Event], None], now: Callable[[], datetime]
+    ) -> None:
+        """``wants``: what the brain will want to say of its own accord, and when."""
+        self._wants = wants
         self._emit = emit
         self._now = now
         self._watched: dict[str, _Watched] = {}
@@ -38,7 +40,7 @@ class Wishes:
 
     def look(self) -> None:
         """Compare what the brain wants with what is watched."""
-        wanted = {want.token: want for want in self._mind.wants()}
+        wanted = {want.token: want for want in self._wants()}
         for token in [token for token in self._watched if token not in wanted]:
             watched = self._watched.pop(token)
             if watched.handle is not None:

@@ -228,7 +228,10 @@ function showLine(mine, { kind, wait, message, model }) {
   document.body.dataset.line = kind;
   for (const name of ["send", "picture", "snapshot"]) at(name).disabled = kind !== "open";
   if (kind === "open") {
-    at("model").textContent = model;
+    at("model").textContent = model.id;
+    // What is said of pocket is true of pocket only; the licences of others' weights may forbid a use.
+    if (model.licence && model.id !== "pocket") label(at("footnote"), "footnote other", model.title, model.licence);
+    else label(at("footnote"), "footnote");
     problem("line", null);
     return;
   }

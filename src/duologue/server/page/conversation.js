@@ -4,7 +4,7 @@ import { turnDetection } from "./settings.js";
 import { textOf } from "./texts.js";
 
 /** Events beyond OpenAI's that only this page asks for. */
-const EXTENSIONS = ["floor", "partial", "pause", "ignored", "latency"];
+const EXTENSIONS = ["floor", "partial", "pause", "ignored", "latency", "notice"];
 
 const REACH = 300; // ms before the voice's onset that `speech_started` tells of, unless asked otherwise
 
@@ -263,4 +263,7 @@ const HANDLERS = {
   "duologue.pause": Conversation.prototype.paused,
   "duologue.ignored": Conversation.prototype.leftAlone,
   "duologue.latency": Conversation.prototype.answered,
+  "duologue.notice"({ message }) {
+    this.onProblem("told", message);
+  },
 };

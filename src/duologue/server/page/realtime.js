@@ -16,7 +16,7 @@ export function askModels(token, signal) {
 
 /**
  * `onEvent(event)` gets every server event. `onStatus({kind, wait?, message?, model?})` tells how the line is:
- *   connecting · open (after `session.created`; the model's name where known)
+ *   connecting · open (after `session.created`; `model` is what /v1/models says of it)
  *   gone · full · refused   (tries again after `wait` seconds)
  *   token                   (stopped: the server wants a token, or another one)
  */
@@ -79,7 +79,7 @@ export class Realtime {
       return { kind: "refused", message: body.error?.message ?? `it answered ${answer.status} to /v1/models` };
     }
     if (this.#stop.signal.aborted) return { kind: "gone" };
-    return new Promise((resolve) => this.#open(body.data[0].id, resolve));
+    return new Promise((resolve) => this.#open(body.data[0], resolve));
   }
 
   #open(model, resolve) {

@@ -10,6 +10,7 @@ const TEXTS = {
   start: ["Start", "开始"],
   try: ["Ask the time, set a timer, ask for a story and interrupt it.", "用英语问问时间、设个定时器，或让它讲个故事，再打断它。"],
   footnote: ["The built-in model, pocket, understands English only. Nothing you say is kept on the server.", "内置模型 pocket 只听得懂英语。您说的话不会保存在服务器上。"],
+  "footnote other": ["{0}. Licence of its weights: {1}. Nothing you say is kept on the server.", "{0}。权重许可：{1}。您说的话不会保存在服务器上。"],
   "other language": ["中文", "EN"],
   "to other language": ["显示中文", "Show in English"],
   // the call

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from duologue.backends.contract import Ask, CallMade, CallResult, HistoryItem, Message, Tool
+from duologue.backends.pocket.english import GO_ON, GREET
 
 ChatMessage: TypeAlias = dict[str, Any]
 
@@ -26,11 +27,6 @@ SPOKEN = (
     "Your words are spoken aloud by a speech synthesizer: answer briefly, in plain sentences as people say them, "
     "without markdown, lists or emoji. What the person says comes from a speech recogniser and may be misheard."
 )
-
-GREET = "(The conversation begins. Speak first.)"
-GO_ON = "(The person says nothing. Go on.)"
-HELP_ON = "(The person has said nothing for a while. Say one short sentence that helps them on.)"
-"""Stage directions: most models answer only to a user's message."""
 
 _NO_RESULT = "(no result yet)"
 

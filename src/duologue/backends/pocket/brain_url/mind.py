@@ -15,12 +15,12 @@ from typing import Any, Final
 import structlog
 
 from duologue.backends.contract import Ask, HistoryItem, Message, Strictness
+from duologue.backends.pocket import english
 from duologue.backends.pocket.brain import Judgement, Plan, Utterance, Want
 from duologue.backends.pocket.brain import tools as templates
-from duologue.backends.pocket.brain.addressee import BOUNDS, for_someone_else, named
 from duologue.backends.pocket.brain.persona import read
 from duologue.backends.pocket.brain.scene import Clauses
-from duologue.backends.pocket.brain_url import english, messages
+from duologue.backends.pocket.brain_url import messages
 from duologue.backends.pocket.brain_url.address import BrainAddress
 from duologue.backends.pocket.brain_url.endpoint import BrainUnreachable, Endpoint
 from duologue.backends.pocket.brain_url.stream import Nonsense
@@ -98,10 +98,10 @@ class RemoteMind:
         return self._ask(ask, history, words=words)
 
     def initiative(self, token: str, *, ask: Ask, history: Sequence[HistoryItem]) -> Plan | Dictated:
-        return _SILENCE if self._spoken else self._ask(ask, history, direction=messages.GREET)
+        return _SILENCE if self._spoken else self._ask(ask, history, direction=english.GREET)
 
     def idle(self, *, ask: Ask, history: Sequence[HistoryItem]) -> Dictated:
-        return self._ask(ask, history, direction=messages.HELP_ON)
+        return self._ask(ask, history, direction=english.HELP_ON)
 
     def commit(self, plan: Plan) -> None:
         """Silence changes nothing."""
@@ -116,21 +116,13 @@ class RemoteMind:
         return (Want(_GREETING, _GREETING, self._configured),)
 
     def _is_for_me(self, text: str, history: Sequence[HistoryItem], since_exchange: float | None) -> bool:
-        """Whether words are to be answered. Nodding is not, unless something was asked, nor is "stop".
-
-        Any words may be meant for it: loose, it answers them all; strict, out of the blue only those that call it.
-        """
-        if not text.strip() or english.is_stop(text):
-            return False
-        called = named(text, read(self._instructions).name)
-        if called or self._strictness == "loose":
-            return True
-        talking = since_exchange is not None and since_exchange <= BOUNDS[self._strictness].conversation
-        if for_someone_else(text) or (self._strictness == "strict" and not talking):
-            return False
-        last = history[-1] if history else None
-        asked = isinstance(last, Message) and last.role == "assistant" and last.text.rstrip().endswith("?")
-        return asked or english.judge(text).backchannel is not True
+        return english.is_for_us(
+            text,
+            name=read(self._instructions).name,
+            strictness=self._strictness,
+            history=history,
+            since_exchange=since_exchange,
+        )
 
     def _ask(
         self, ask: Ask, history: Sequence[HistoryItem], *, words: str | None = None, direction: str = ""

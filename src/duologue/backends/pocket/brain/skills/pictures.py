@@ -21,11 +21,16 @@ def describe(scene: Scene, slots: Slots) -> Reply:
     sight = scene.sight
     if sight is None:
         return _blind(scene)
+    return say(f"I see {in_words(sight)}.")
+
+
+def in_words(sight: Sight) -> str:
+    """All that is to be seen, as in "I see …"."""
     if sight.things:
-        return say(f"I see {_listed(_kinds(sight.things))} on {_a(f'{sight.ground} background')}.")
+        return f"{_listed(_kinds(sight.things))} on {_a(f'{sight.ground} background')}"
     if sight.ground is not None and len(sight.shares) <= 1:
-        return say(f"I see nothing but {sight.ground}.")
-    return say(f"I see {_colours(sight)}, but no simple shapes.")
+        return f"nothing but {sight.ground}"
+    return f"{_colours(sight)}, but no simple shapes"
 
 
 def colour(scene: Scene, slots: Slots) -> Reply:

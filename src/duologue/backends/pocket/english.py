@@ -1,10 +1,14 @@
-"""Are these words finished? Where anything may be said, only the form of English sentences tells, and not always."""
+"""Where anything may be said: are these words finished, and are they for us? Only the form of English sentences tells,
+and not always."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from duologue.backends.contract import HistoryItem, Message, Strictness
+from duologue.backends.pocket.brain.addressee import BOUNDS, for_someone_else, named
 from duologue.backends.pocket.brain.judgement import HANGING, HESITATING, Judgement, backchannel
 from duologue.backends.pocket.brain.words import Words, plain, word_set
 
@@ -58,6 +62,33 @@ def judge(text: str) -> Judgement:
         return Judgement(None, False)
     complete = _complete(words)
     return Judgement(complete, backchannel(words, complete))
+
+
+GREET: Final = "(The conversation begins. Speak first.)"
+GO_ON: Final = "(The person says nothing. Go on.)"
+HELP_ON: Final = "(The person has said nothing for a while. Say one short sentence that helps them on.)"
+"""Stage directions: most models answer only to a user's message."""
+
+
+def is_for_us(
+    text: str, *, name: str, strictness: Strictness, history: Sequence[HistoryItem], since_exchange: float | None
+) -> bool:
+    """Whether words are to be answered. Nodding is not, unless something was asked, nor is "stop".
+
+    Any words may be meant for whoever is called ``name``: loose, all are answered; strict, out of the blue only those
+    that call it. ``since_exchange``: seconds since either side last had the floor; ``None``: never.
+    """
+    if not text.strip() or is_stop(text):
+        return False
+    called = named(text, name)
+    if called or strictness == "loose":
+        return True
+    talking = since_exchange is not None and since_exchange <= BOUNDS[strictness].conversation
+    if for_someone_else(text) or (strictness == "strict" and not talking):
+        return False
+    last = history[-1] if history else None
+    asked = isinstance(last, Message) and last.role == "assistant" and last.text.rstrip().endswith("?")
+    return asked or judge(text).backchannel is not True
 
 
 def is_stop(text: str) -> bool:
