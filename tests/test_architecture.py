@@ -23,7 +23,7 @@ ROOMS = [
     ["codecs", "encoders"],
     ["nn", "checkpoints"],
     ["ears"],
-    ["audio", "logs", "config", "options"],
+    ["audio", "logs", "config", "memory", "options"],
 ]
 """From the top down; rooms of one storey do not import each other."""
 

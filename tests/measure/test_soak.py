@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from duologue.measure.cli import bench
-from duologue.measure.soak import Look, slope
+from duologue.measure.soak import Look, slope, thirds
 from duologue.measure.trouble import MISBEHAVIOURS
 
 
@@ -19,6 +19,13 @@ def test_the_slope_is_megabytes_an_hour() -> None:
     later = [Look(at, 150.0, 10) for at in range(100, 600, 5)]
     assert slope([*early, *later], 100.0) == pytest.approx(0.0, abs=1e-6), "what is loaded once is no leak"
     assert slope(steady[:1], 0.0) == 0.0
+
+
+def test_memory_is_told_alone_and_in_the_halves_beside_others() -> None:
+    looks = [Look(at, megabytes, 10) for at, megabytes in ((5, 900), (65, 100), (80, 110), (95, 120))]
+    looks += [Look(at, 200 + at / 10, 10) for at in (110, 150, 190, 210, 250, 290, 300.1)]
+    assert thirds(looks, 300.0) == (110.0, 215.0, 227.0)
+    assert thirds([], 300.0) == (0.0, 0.0, 0.0)
 
 
 def test_nobody_is_lost_and_nothing_is_left_behind() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -64,12 +64,13 @@ class Echo:
         self.drained = False
         self.lost: str | None = None
         self.received = 0
+        self.full = False
 
     @property
     def busy(self) -> bool:
         return bool(self._alarms)
 
-    def receive(self, frame: str | bytes) -> None:
+    def receiving(self, frame: str | bytes) -> Iterator[None]:
         self.received += 1
         if isinstance(frame, bytes):
             self._events.append({"type": "bytes", "count": len(frame)})
@@ -84,6 +85,12 @@ class Echo:
                 asyncio.get_running_loop().call_later(order["seconds"], self._woken, order["of"])
             case "much":
                 self._events += [{"type": "much", "of": "x" * 2**20}] * order["megabytes"]
+            case "pieces":
+                for _ in range(order["count"]):
+                    time.sleep(order["seconds"])
+                    yield
+            case "fill":
+                self.full = True
             case "work":
                 time.sleep(order["seconds"])
             case "crash":

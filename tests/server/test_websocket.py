@@ -125,6 +125,70 @@ async def test_a_message_in_endless_fragments_is_ended(served: Start) -> None:
     client.close()
 
 
+async def test_nothing_is_read_from_a_client_while_its_session_is_full(served: Start) -> None:
+    house = await served()
+    client = await house.connect()
+    (session,) = house.alive
+    await client.say("fill")
+    await client.say("echo", of="later")
+    await asyncio.sleep(0.2)
+    assert session.received == 1
+    session.full = False
+    session.wake()
+    assert (await client.hear())["of"] == "later"
+
+
+async def test_an_answer_to_a_ping_may_lie_behind_what_is_not_read_yet(
+    served: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "PING_SECONDS", 0.1)
+    house = await served()
+    client = await house.connect()
+    (session,) = house.alive
+    await client.say("fill")
+    for number in range(3):
+        await client.say("echo", of=str(number))
+    await asyncio.sleep(0.5)
+    session.full = False
+    session.wake()
+    assert [(await client.hear())["of"] for _ in range(3)] == ["0", "1", "2"]
+    await asyncio.sleep(0.5)
+    assert await client.echo("still here") == "still here"
+
+
+async def test_no_answer_at_all_is_excused_for_so_long_only(served: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(wire, "EXCUSED_SECONDS", 0.5)
+    house = await served()
+    mute = await raw_client(house)
+    loop = asyncio.get_running_loop()
+    began = time.monotonic()
+    with suppress(ConnectionError):
+        while time.monotonic() < began + 2.0 and len(house.alive):
+            await loop.sock_sendall(mute, frame(b'{"do": "echo", "of": "."}'))
+            await asyncio.sleep(0.05)
+    assert 0.4 < time.monotonic() - began < 1.5
+    mute.close()
+
+
+async def test_whoever_leaves_with_a_full_session_is_gone_at_once(served: Start) -> None:
+    house = await served()
+    client = await house.connect()
+    await client.say("fill")
+    await client.connection.close()
+    await house.until(sessions=0)
+
+
+async def test_a_frame_taken_in_pieces_lets_others_have_their_turn(served: Start) -> None:
+    house = await served()
+    slow, other = await house.connect(), await house.connect()
+    await slow.say("pieces", count=400, seconds=0.001)
+    await slow.say("echo", of="afterwards")
+    async with asyncio.timeout(0.3):
+        assert await other.echo("meanwhile") == "meanwhile"
+    assert (await slow.hear())["of"] == "afterwards"
+
+
 async def test_beyond_the_limit_a_client_is_told_at_once(served: Start) -> None:
     house = await served(sessions=2)
     first, _ = [await house.connect() for _ in range(2)]

@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 
-from duologue.audio import samples
+from duologue.audio import Wave, samples
 from duologue.audio.formats import encode_pcm16
-from duologue.backends.contract import Cancel, Commit, Failed, Hear, Respond, Wants
+from duologue.backends.contract import Cancel, Command, Commit, Failed, Hear, Hypothesis, Respond, Wants
 from duologue.session import SessionOptions
 
 from .scripted import Conversation, ScriptedBackend, silence, voice
@@ -410,3 +410,86 @@ def test_a_file_in_one_go_is_heard_bit_by_bit_and_what_was_asked_meanwhile_waits
     talk.collect()
     assert len(talk.of("input_audio_buffer.committed")) == 1
     assert sum(len(command.wave) for command in talk.backend.sent(Hear)) > 0.8 * len(voice(QUESTION))
+
+
+def pour(talk: Conversation, wave: Wave) -> None:
+    """All of it at once."""
+    audio = base64.b64encode(encode_pcm16(wave)).decode()
+    talk.session.receive(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+
+
+def polled(talk: Conversation, seconds: float) -> None:
+    """Polled as often as the session wants, for so long."""
+    until = talk.now + seconds
+    while (due := talk.session.poll()) is not None and due <= until:
+        talk.now = max(talk.now, due)
+    talk.now = until
+
+
+def test_minutes_in_one_go_do_not_get_far_ahead_of_the_ear_and_are_still_heard_faster_than_spoken() -> None:
+    backend = ScriptedBackend(deaf=True)
+    talk = Conversation(backend, steps=5, audio={"input": {"turn_detection": None}})
+    pour(talk, np.resize(voice(QUESTION), samples(75.0)))
+    assert talk.session.full
+
+    def heard() -> int:
+        return sum(len(command.wave) for command in backend.sent(Hear))
+
+    talk.session.poll()
+    backend.emit(Hypothesis(1, "", 0, False))
+    polled(talk, 0.0)
+    assert heard() == pytest.approx(samples(5.0), rel=0.05)
+    polled(talk, 3.0)
+    assert heard() == pytest.approx(samples(5.0 + 2 * 3.0), rel=0.05), "twice as fast as it can have been spoken"
+    backend.emit(Hypothesis(1, "words", heard(), False))
+    polled(talk, 0.0)
+    assert heard() == pytest.approx(samples(2 * 5.0 + 2 * 3.0), rel=0.05), "the ear caught up"
+    polled(talk, 30.0)
+    assert not talk.session.full
+    assert not talk.session.receive("{}")
+
+
+def test_minutes_in_one_go_leave_the_others_half_of_the_time() -> None:
+    class Laborious(ScriptedBackend):
+        def send(self, command: Command) -> None:
+            super().send(command)
+            if isinstance(command, Hear):
+                talk.now += 0.001
+
+    talk = Conversation(Laborious(deaf=True), steps=5, audio={"input": {"turn_detection": None}})
+    pour(talk, np.resize(voice(QUESTION), samples(10.0)))
+    for _ in range(10):
+        began = talk.now
+        due = talk.session.poll()
+        assert due == pytest.approx(talk.now + (talk.now - began))
+        talk.now = due
+    assert len(talk.backend.sent(Hear)) > 30
+
+
+def test_minutes_in_one_go_wait_for_no_ear_where_there_is_none() -> None:
+    backend = ScriptedBackend(deaf=True)
+    talk = Conversation(backend, steps=5, audio={"input": {"turn_detection": None}})
+    pour(talk, np.resize(voice(QUESTION), samples(30.0)))
+    polled(talk, 0.0)
+    assert sum(len(command.wave) for command in backend.sent(Hear)) > samples(29.0)
+
+
+def test_whoever_speaks_is_heard_at_once_however_late_the_ear_is() -> None:
+    backend = ScriptedBackend(deaf=True)
+    talk = Conversation(backend, steps=5, audio={"input": {"turn_detection": None}})
+    speech = np.tile(voice(QUESTION), 10)
+    for start in range(0, len(speech), samples(0.02)):
+        talk.now += 0.02
+        pour(talk, speech[start : start + samples(0.02)])
+        talk.session.poll()
+        backend.emit(Hypothesis(1, "", 0, False))
+        assert not talk.session.full
+    assert sum(len(command.wave) for command in backend.sent(Hear)) > 0.95 * len(speech)
+
+
+def test_a_session_that_is_closed_is_never_full() -> None:
+    talk = Conversation(ScriptedBackend(), steps=5)
+    pour(talk, silence(75.0))
+    assert talk.session.full
+    talk.session.close()
+    assert not talk.session.full

@@ -26,6 +26,9 @@ Format: TypeAlias = Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
 TELEPHONE_RATE = 8_000
 """Samples per second of G.711; a sample is a byte."""
 
+_HELD_BACK = RATE // 10
+"""More samples at 24 kHz than the resampler ever holds back."""
+
 _SUBTYPE: dict[Format, str] = {"audio/pcmu": "ULAW", "audio/pcma": "ALAW"}
 
 
@@ -33,7 +36,9 @@ def decode_pcm16(data: bytes | bytearray) -> Wave:
     """Little-endian 16-bit samples to a wave [len(data) / 2] in [-1, 1); ValueError where a sample is cut."""
     if len(data) % 2:
         raise ValueError(f"{len(data)} bytes are no whole number of 16-bit samples")
-    return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(32_768)
+    wave: Wave = np.frombuffer(data, dtype="<i2").astype(np.float32)
+    wave /= np.float32(32_768)
+    return wave
 
 
 def encode_pcm16(wave: Wave) -> bytes:
@@ -75,11 +80,15 @@ class Decoder:
         self.form = form
         self._resampler = None if form == "audio/pcm" else Resampler(TELEPHONE_RATE, RATE)
 
-    def push(self, data: bytes) -> Wave:
+    def push(self, data: bytes | bytearray) -> Wave:
         """Whole samples only: ValueError where a PCM sample is cut, and the stream is as before."""
         if self._resampler is None:
             return decode_pcm16(data)
         return self._resampler.push(decode_g711(data, self.form))
+
+    def at_most(self, count: int) -> int:
+        """Samples that the next ``count`` bytes give at most, what was held back before them included."""
+        return count // 2 if self._resampler is None else count * RATE // TELEPHONE_RATE + _HELD_BACK
 
 
 class Encoder:
@@ -108,7 +117,7 @@ def encode(wave: Wave, form: Format) -> bytes:
     return encoder.push(wave) + encoder.finish()
 
 
-def decode(data: bytes, form: Format) -> Wave:
+def decode(data: bytes | bytearray, form: Format) -> Wave:
     """Whole audio in a client's format as a wave at 24 kHz; ValueError where a PCM sample is cut."""
     if form == "audio/pcm":
         return decode_pcm16(data)

@@ -19,6 +19,7 @@ from dataclasses import asdict
 import numpy as np
 import pocketsphinx
 
+from duologue import memory
 from duologue.ears.channel import Channel
 from duologue.ears.utterance import Said, Utterance
 from duologue.ears.vocabulary import Vocabulary, open_decoder
@@ -126,6 +127,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICE)
+    memory.return_large_blocks()
     source, sink = sys.stdin.fileno(), os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between the messages
 

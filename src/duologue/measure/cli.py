@@ -413,7 +413,9 @@ def soak(model: str, as_json: bool, minutes: float, sessions: int, troublemakers
     alone, beside = result.unanswered
     click.echo(f"  alone          {_spread(result.alone)}; {alone} unanswered")
     click.echo(f"  beside others  {_spread(result.beside)}; {beside} unanswered")
-    click.echo(f"  memory         {result.megabytes_an_hour:+.1f} MB an hour")
+    before, first, last = result.megabytes
+    click.echo(f"  memory         median {before:.0f} MB alone, {first:.0f} and then {last:.0f} MB beside others")
+    click.echo(f"                 {result.megabytes_an_hour:+.1f} MB an hour")
     click.echo(f"  descriptors    {result.descriptors[0]} before, {result.descriptors[1]} after")
     click.echo("  the others     " + ", ".join(f"{name}: {many}" for name, many in result.misbehaved.items()))
 

@@ -63,7 +63,9 @@ class Soak:
     misbehaved: dict[str, int]
     """How often each thing was done."""
     megabytes_an_hour: float
-    """Slope of the memory, by least squares."""
+    """Slope of the memory, by least squares; beside those who send minutes at once it is mostly chance."""
+    megabytes: tuple[float, float, float]
+    """Median of the memory while nobody misbehaves, and in the two halves of the time beside those who do."""
     descriptors: tuple[int, int]
     """Before the guests came, and after all had gone."""
     looks: tuple[Look, ...]
@@ -85,8 +87,9 @@ async def soak(
     :class:`~duologue.measure.voices.VoiceError` where flite is missing."""
     for question in QUESTIONS:
         speak(question, VOICES[0])
-    # One who vanished keeps a place for a second or two, while the next of its kind is there already.
-    async with own_server(model=model, sessions=sessions + 3 * troublemakers) as server:
+    # One who vanished keeps a place for a second or two, while the next of its kind is there already; and one who
+    # leaves in good order may be back before the place is free.
+    async with own_server(model=model, sessions=2 * sessions + 3 * troublemakers) as server:
         tree = Tree(server.pid)
         before = tree.descriptors()
         evening = _Evening(server.url, 60 * minutes)
@@ -110,6 +113,7 @@ async def soak(
         beside=Spread.of([latency for latency in beside if latency is not None]),
         misbehaved=evening.misbehaved,
         megabytes_an_hour=round(slope(evening.looks, SETTLED * evening.duration), 2),
+        megabytes=thirds(evening.looks, evening.duration),
         descriptors=(before, after),
         looks=tuple(evening.looks),
     )
@@ -121,6 +125,19 @@ def slope(looks: list[Look], since: float) -> float:
     if len(counted) < 2:
         return 0.0
     return 3600 * float(np.polyfit([look.at for look in counted], [look.megabytes for look in counted], 1)[0])
+
+
+def thirds(looks: list[Look], duration: float) -> tuple[float, float, float]:
+    """Median megabytes before anybody misbehaves (once settled), and in the two halves of the time after; 0 where
+    nobody looked."""
+    halfway = (ALONE + 1) / 2
+    bounds = [bound * duration for bound in (min(SETTLED, ALONE), ALONE, halfway, 1.1)]
+
+    def median(since: float, until: float) -> float:
+        counted = [look.megabytes for look in looks if since <= look.at < until]
+        return round(float(np.median(counted)), 1) if counted else 0.0
+
+    return median(*bounds[0:2]), median(*bounds[1:3]), median(*bounds[2:4])
 
 
 class _Evening:

@@ -19,6 +19,7 @@ from duologue.audio.formats import Format, decode, decode_pcm16, encode, encode_
 from duologue.backends.contract import CallMade, CallResult, Epoch, HistoryItem, Message, Turn
 from duologue.protocol import events
 from duologue.protocol.images import Image, read_image
+from duologue.protocol.piecemeal import Piecemeal, at_once, base64_decoded
 from duologue.protocol.refusal import Refused
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024
@@ -221,7 +222,7 @@ def _part(given: events.UserPart | events.AssistantPart, form: Format, place: st
         return Part(given.type, image=read_image(given.image_url, f"{place}.image_url"), detail=given.detail)
     audio = bytearray()
     if given.audio is not None:
-        received = audio_bytes(given.audio, form, f"{place}.audio")
+        received = at_once(audio_bytes(given.audio, form, f"{place}.audio"))
         audio = bytearray(received if form == "audio/pcm" else encode_pcm16(decode(received, form)))
     part = Part(given.type, transcript=given.transcript, audio=audio)
     if given.type == "output_audio":
@@ -231,10 +232,10 @@ def _part(given: events.UserPart | events.AssistantPart, form: Format, place: st
     return part
 
 
-def audio_bytes(text: str, form: Format, param: str) -> bytes:
+def audio_bytes(text: str, form: Format, param: str) -> Piecemeal[bytes | bytearray]:
     """Base64 audio as bytes of whole samples; raises :class:`Refused`, naming ``param``."""
     try:
-        data = base64.b64decode(text, validate=True)
+        data = yield from base64_decoded(text)
     except ValueError as error:
         raise Refused("invalid_value", f"The audio is not valid base64: {error}.", param) from error
     if len(data) > MAX_AUDIO_BYTES:

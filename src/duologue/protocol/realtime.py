@@ -15,14 +15,17 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from duologue.audio import Wave
 from duologue.audio.formats import Decoder
 from duologue.protocol import events
 from duologue.protocol.conversation import Conversation
 from duologue.protocol.items import Item, Part, audio_bytes, client_item
 from duologue.protocol.params import ResponseParams
+from duologue.protocol.piecemeal import Piecemeal, at_once
 from duologue.protocol.refusal import Refused, from_validation
 from duologue.protocol.requests import (
     AudioAppended,
@@ -44,6 +47,9 @@ MAX_FRAME = 21 * 1024 * 1024
 
 MAX_UPDATE = 1024 * 1024
 """Bytes of one ``session.update``; its settings stay in memory and are echoed with every change."""
+
+AUDIO_PIECE = 2**16
+"""Bytes of audio made a wave at a time, whole samples: a millisecond of G.711, which is resampled."""
 
 
 def random_id(kind: str) -> str:
@@ -90,6 +96,10 @@ class RealtimeConnection:
 
     def receive(self, frame: str | bytes) -> list[Request]:
         """One message of the client; returns what the session must do about it."""
+        return at_once(self.receiving(frame))
+
+    def receiving(self, frame: str | bytes) -> Piecemeal[list[Request]]:
+        """:meth:`receive` in pieces; the client's next message must wait for the last of them."""
         event_id: str | None = None
         try:
             given = _parse(frame)
@@ -103,17 +113,17 @@ class RealtimeConnection:
                 event = events.CLIENT_EVENT.validate_python(given)
             except ValidationError as error:
                 raise from_validation(error, given) from error
-            return self._handle(event)
+            return (yield from self._handle(event))
         except Refused as refused:
             self.refuse(refused.code, refused.message, event_id=event_id, param=refused.param)
             return []
 
-    def _handle(self, event: events.ClientEvent) -> list[Request]:
+    def _handle(self, event: events.ClientEvent) -> Piecemeal[list[Request]]:
         match event:
             case events.SessionUpdate():
                 return self._update(event)
             case events.AudioAppend():
-                return self._append(event)
+                return (yield from self._append(event))
             case events.AudioCommit():
                 return [CommitAsked(event.event_id)]
             case events.AudioClear():
@@ -146,9 +156,21 @@ class RealtimeConnection:
         self._emit("session.updated", session=self._session())
         return [SettingsChanged(previous, current)]
 
-    def _append(self, event: events.AudioAppend) -> list[Request]:
-        data = audio_bytes(event.audio, self.settings.input_format, "audio")
-        return [AudioAppended(self._decoder.push(data))] if data else []
+    def _append(self, event: events.AudioAppend) -> Piecemeal[list[Request]]:
+        data = yield from audio_bytes(event.audio, self.settings.input_format, "audio")
+        return [AudioAppended((yield from self._wave(data)))] if data else []
+
+    def _wave(self, data: bytes | bytearray) -> Piecemeal[Wave]:
+        """The next of the client's audio, decoded."""
+        if len(data) <= AUDIO_PIECE:
+            return self._decoder.push(data)
+        wave, made = np.empty(self._decoder.at_most(len(data)), np.float32), 0
+        for start in range(0, len(data), AUDIO_PIECE):
+            yield
+            piece = self._decoder.push(data[start : start + AUDIO_PIECE])
+            wave[made : made + len(piece)] = piece
+            made += len(piece)
+        return wave[:made]
 
     def _create_item(self, event: events.ItemCreate) -> list[Request]:
         after = event.previous_item_id
@@ -395,7 +417,8 @@ def _parse(frame: str | bytes) -> dict[str, Any]:
     if len(frame) > MAX_FRAME:
         raise Refused("frame_too_large", f"A message of {len(frame)} bytes; at most {MAX_FRAME} are taken.")
     try:
-        given = from_json(frame.encode("utf-8"), allow_inf_nan=False)
+        # ASCII is read where it lies; of the rest only bytes are refused in the right words.
+        given = from_json(frame if frame.isascii() else frame.encode("utf-8"), allow_inf_nan=False)
     except ValueError as error:
         raise Refused("invalid_json", f"The message is not valid JSON: {error}.") from error
     if not isinstance(given, dict):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from duologue import memory
+
 
 class Guest(Protocol):
     """One who has a place: told to leave when the house closes."""
@@ -79,6 +81,7 @@ class House:
     def _tidy(self) -> None:
         self._tidying = None
         gc.collect()
+        memory.return_holes()
 
     async def drain(self, seconds: float) -> None:
         """Let nobody in, let running replies end, for ``seconds`` at most; returns when all are gone."""

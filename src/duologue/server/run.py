@@ -18,6 +18,7 @@ from typing import TypeAlias
 import structlog
 import uvicorn
 
+from duologue import memory
 from duologue.backends.contract import Backend
 from duologue.backends.engine import EngineBackend
 from duologue.server import wire
@@ -134,6 +135,7 @@ async def serve(
 
 def serve_here(options: ServerOptions, backend: Backend, opener: Opener, ready: Callable[[str], None]) -> None:
     """:func:`serve` in an event loop of its own: uvloop's, where the system has it."""
+    memory.return_large_blocks()
     factory = None
     if sys.platform != "win32":
         import uvloop

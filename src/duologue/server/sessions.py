@@ -12,8 +12,8 @@ from duologue.server.websocket import Driven
 from duologue.session.options import SessionOptions
 from duologue.session.session import Session
 
-AT_ONCE = 25
-"""Steps of 40 ms that a session hears before others get their turn: 3 ms of work."""
+AT_ONCE = 4
+"""Steps of 40 ms that a session hears before others get their turn: 0.5 to 4 ms of work, by the machine."""
 
 
 def opener(

@@ -4,7 +4,8 @@ A session has no clock and no socket of its own: it is given frames, asked what 
 wants to be asked again. Three tasks do that for it. *Read* gives it what arrives. *Advance* asks it, when
 something arrived, when its backend woke it, or when it is due. *Write* sends, and alone waits for a client
 that reads slowly. What is not yet sent is counted: where much of it waits, nothing more is read from that
-client (it is not reading its answers); where too much of it waits, the client is let go.
+client (it is not reading its answers); where too much of it waits, the client is let go. Nor is more read from one who
+sent so much that the session has still to hear most of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Protocol
 
@@ -47,7 +48,10 @@ class Driven(Protocol):
     @property
     def lost(self) -> str | None: ...
 
-    def receive(self, frame: str | bytes) -> None: ...
+    @property
+    def full(self) -> bool: ...
+
+    def receiving(self, frame: str | bytes) -> Iterator[None]: ...
 
     def poll(self) -> float | None: ...
 
@@ -98,6 +102,8 @@ class Line:
         self._to_send = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._digested = asyncio.Event()
+        self._digested.set()
         self._leaving = False
         self._cut = False
 
@@ -145,15 +151,26 @@ class Line:
         return endings[0]
 
     async def _read(self, session: Driven) -> Ending:
-        while True:
-            await self._room.wait()
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return Ending.CLIENT
-            text = message.get("text")
-            session.receive(message["bytes"] if text is None else text)
+        while (frame := await self._frame()) is not None:
+            await self._digested.wait()  # only here: of one who is digesting, too, it is noticed that it left
+            for _ in session.receiving(frame):
+                await asyncio.sleep(0)  # minutes of sound in one frame are, too
+            del frame  # nor are they kept until the next one comes
+            if session.full:
+                self._digested.clear()
             self._stir.set()
             await asyncio.sleep(0)  # a burst of small frames is shared out among everybody's turns
+        return Ending.CLIENT
+
+    async def _frame(self) -> str | bytes | None:
+        """What the client sends next, once there is room for it; ``None``: it is gone."""
+        await self._room.wait()
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text: str | None = message.get("text")
+        frame: bytes | None = message.get("bytes")
+        return frame if text is None else text
 
     async def _advance(self, session: Driven) -> Ending:
         loop = asyncio.get_running_loop()
@@ -164,6 +181,8 @@ class Line:
                 session.drain()
                 told = True
             due = session.poll()
+            if not session.full:
+                self._digested.set()
             if not self._queue(session.outgoing()):
                 return Ending.SLOW
             if session.lost is not None:

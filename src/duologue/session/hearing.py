@@ -38,6 +38,39 @@ class Recent:
         return start, self._wave[len(self._wave) - (self.end - start) :]
 
 
+class Waiting:
+    """Sound that waits, as it arrived, and leaves in steps: to cut minutes at once would hold everybody else up."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[Wave, float]] = deque()
+        self._begun = 0
+        """Samples of the first that left already."""
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def put(self, wave: Wave, at: float) -> None:
+        """More sound, of any length, that arrived at ``at``."""
+        if len(wave):
+            self._pieces.append((wave, at))
+
+    def take(self) -> tuple[Wave, float]:
+        """The next samples, at most :data:`STEP` and all of one arrival, and when that was."""
+        wave, at = self._pieces[0]
+        step = wave[self._begun : self._begun + STEP]
+        self._begun += len(step)
+        if self._begun == len(wave):
+            self._pieces.popleft()
+            self._begun = 0
+        return step, at
+
+    def again(self) -> Waiting:
+        """What waits here, to leave a second time."""
+        same = Waiting()
+        same._pieces, same._begun = self._pieces.copy(), self._begun
+        return same
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A little of what was heard."""
@@ -59,8 +92,8 @@ class HeardTimeline:
         self._voice = VoiceActivity(threshold=self._threshold)
         self._voice_zero = 0
         """Where the voice detector's own count begins."""
-        self._waiting: deque[tuple[Wave, float]] = deque()
-        self._unforeseen: deque[Wave] = deque()
+        self._waiting = Waiting()
+        self._unforeseen = Waiting()
         """The last of them, which the voice detector was not given yet."""
         self._foreseen = 0
         """Samples that it was given."""
@@ -84,9 +117,8 @@ class HeardTimeline:
 
     def arrive(self, wave: Wave, now: float) -> None:
         """The next samples, any length."""
-        for start in range(0, len(wave), STEP):
-            self._waiting.append((wave[start : start + STEP], now))
-            self._unforeseen.append(wave[start : start + STEP])
+        self._waiting.put(wave, now)
+        self._unforeseen.put(wave, now)
         self.arrived += len(wave)
         self._foresee()
 
@@ -94,7 +126,7 @@ class HeardTimeline:
         """Hear a little of what arrived, if anything waits."""
         if not self._waiting:
             return None
-        wave, at = self._waiting.popleft()
+        wave, at = self._waiting.take()
         self.clock.hear(len(wave), at)
         self.recent.push(wave)
         self._foresee()
@@ -118,12 +150,12 @@ class HeardTimeline:
         self._threshold = threshold
         self._voice = VoiceActivity(threshold=threshold)
         self._voice_zero = self.position
-        self._unforeseen, self._foreseen = deque(wave for wave, _ in self._waiting), self.position
+        self._unforeseen, self._foreseen = self._waiting.again(), self.position
         self._foresee()
 
     def _foresee(self) -> None:
         """Give the voice detector what is about to be heard."""
         while self._unforeseen and self._foreseen < self.position + FORESEEN:
-            wave = self._unforeseen.popleft()
+            wave, _ = self._unforeseen.take()
             self._foreseen += len(wave)
             self._voice.hear(wave)

@@ -55,6 +55,8 @@ class Listening:
         self._ids = count(1)
         self._ended: dict[Turn, PersonTurn] = {}
         """Turns that await their final transcript."""
+        self._words_come = False
+        """Whether the backend has told words of a turn before its end."""
         self.turns: dict[str, Turn] = {}
         """Which turn of the backend's an item is, where it heard any of it."""
         self._onset = 0
@@ -88,9 +90,23 @@ class Listening:
         self.heard.arrive(wave, now)
 
     @property
+    def waiting(self) -> int:
+        """Samples that have arrived and are not heard yet."""
+        return self.heard.arrived - self.heard.position
+
+    @property
     def behind(self) -> bool:
-        """Whether sound has arrived that is not heard yet."""
-        return self.heard.arrived > self.heard.position
+        """Whether there are any."""
+        return self.waiting > 0
+
+    @property
+    def owed(self) -> int:
+        """Samples of turns that the backend was given and has not found the words of yet; of one that has never told
+        words of a turn that goes on, none: it may have no ear."""
+        if not self._words_come:
+            return 0
+        turns = self._ended.values() if self.turn is None else (*self._ended.values(), self.turn)
+        return sum(turn.owed for turn in turns)
 
     def step(self) -> None:
         """Hear a little of what arrived."""
@@ -219,6 +235,7 @@ class Listening:
 
     def take(self, hypothesis: Hypothesis) -> None:
         """What the ear makes of a turn."""
+        self._words_come |= not hypothesis.final
         turn = self.turn
         if turn is not None and turn.id == hypothesis.turn:
             changed = turn.text != hypothesis.text

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from duologue.audio import milliseconds
+from duologue.audio import milliseconds, samples, seconds
 from duologue.backends.contract import (
     Answers,
     Backend,
@@ -37,6 +37,7 @@ from duologue.backends.contract import (
     Withdrawn,
 )
 from duologue.floor import Policy, Signal, State
+from duologue.protocol.piecemeal import Piecemeal, at_once
 from duologue.protocol.realtime import RealtimeConnection
 from duologue.protocol.requests import (
     AudioAppended,
@@ -51,10 +52,22 @@ from duologue.protocol.requests import (
     Truncated,
 )
 from duologue.session.floor import Floor
+from duologue.session.hearing import STEP
 from duologue.session.listening import Listening
 from duologue.session.observer import Observer, Unobserved
 from duologue.session.options import SessionOptions
 from duologue.session.speaking import Speaking
+
+FULL = samples(60.0)
+"""Samples that wait to be heard, beyond which a driver should read no more: what a client sends faster than it is
+heard must not fill the memory."""
+
+OWED = samples(5.0)
+"""Samples that the ear has still to find words in, beyond which what waits is heard no faster than at :data:`PACE`:
+each turn that an ear is given keeps memory there, and minutes sent at once may be dozens of turns."""
+
+PACE = 2.0
+"""Seconds of sound in a second: whoever sends what is being spoken is always heard at once."""
 
 
 class Session:
@@ -71,9 +84,12 @@ class Session:
         observer: Observer | None = None,
         steps: int | None = None,
     ) -> None:
-        """``steps``: how much a poll hears at most, in steps of 40 ms: a file sent in one go holds nobody up."""
+        """``steps``: how much a poll hears at most, in steps of 40 ms: a file sent in one go holds nobody up, nor does
+        it get far ahead of the ear."""
         self._now = clock
         self._steps = steps
+        self._hears_on = clock()
+        """When the next step may be heard where the ear is behind."""
         self._inbox: deque[tuple[int, Request]] = deque()
         """What was asked, each to be done once the heard timeline has come to where it was asked."""
         self._wake = wake
@@ -106,7 +122,11 @@ class Session:
 
     def receive(self, frame: str | bytes) -> None:
         """One message from the client. Bad input leads to an ``error`` event, never to an exception."""
-        for request in self._connection.receive(frame):
+        at_once(self.receiving(frame))
+
+    def receiving(self, frame: str | bytes) -> Piecemeal[None]:
+        """:meth:`receive` in pieces: between them anything may happen but the client's next message."""
+        for request in (yield from self._connection.receiving(frame)):
             if isinstance(request, AudioAppended):
                 # What it means is found out at the next poll: together with what other sessions heard meanwhile.
                 self._listening.hear(request.wave, self._now())
@@ -117,9 +137,12 @@ class Session:
 
     def poll(self) -> float | None:
         """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
+        began = self._now()
         self._settle()
         if self._listening.behind:
-            return self._now()
+            now = self._now()
+            rested = now + (now - began)  # whoever shares the thread has as much of it as one who is behind
+            return max(rested, self._hears_on) if self._ear_behind else rested
         deadlines = (self._listening.deadline(), self._speaking.deadline())
         return min((due for due in deadlines if due is not None), default=None)
 
@@ -131,6 +154,11 @@ class Session:
     def settled(self) -> bool:
         """Whether the backend has nothing left to do (drivers faster than real time wait for this)."""
         return not self._link.busy
+
+    @property
+    def full(self) -> bool:
+        """Whether so much was received that is not heard yet that more had better wait."""
+        return not self._closed and self._listening.waiting > FULL
 
     @property
     def busy(self) -> bool:
@@ -172,13 +200,19 @@ class Session:
         while not self._closed:
             while self._inbox and self._inbox[0][0] <= self._listening.heard.position:
                 self._on_request(self._inbox.popleft()[1])
-            if not self._listening.behind or left == 0:
+            if not self._listening.behind or left == 0 or (self._ear_behind and self._now() < self._hears_on):
                 break
             self._listening.step()
-            left = None if left is None else left - 1
+            if left is not None:
+                left -= 1
+                self._hears_on = self._now() + seconds(STEP) / PACE
         now = self._now()
         self._listening.settle(now)
         self._speaking.settle(now)
+
+    @property
+    def _ear_behind(self) -> bool:
+        return self._steps is not None and self._listening.owed > OWED
 
     # -- what comes in ------------------------------------------------------------------------------------
 

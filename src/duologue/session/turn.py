@@ -74,6 +74,11 @@ class PersonTurn:
             self._insisting_since = None
 
     @property
+    def owed(self) -> int:
+        """Samples that the backend was given and whose words it has not told."""
+        return 0 if self.failure else self.fed - max(self.start, self.accounted)
+
+    @property
     def judged(self) -> bool | None:
         """Whether the words make a complete utterance; ``None`` while the ear is behind the voice."""
         return self.complete if self.accounted >= self.last_voice else None
