@@ -12,6 +12,7 @@ from duologue.audio import Wave, milliseconds, samples, seconds
 from duologue.backends.contract import DropTurn, EndTurn, Hear, Hypothesis, Link, Sound, Turn
 from duologue.ears.voice import Onset, Pause
 from duologue.floor import Action, Signal, State
+from duologue.protocol.conversation import MAX_ITEMS
 from duologue.protocol.realtime import RealtimeConnection
 from duologue.protocol.requests import CommitAsked, SettingsChanged
 from duologue.protocol.settings import ServerVad
@@ -184,6 +185,8 @@ class Listening:
         self.unanswered = turn
         if turn.heard:
             self.turns[turn.item_id] = turn.id
+            if len(self.turns) > MAX_ITEMS:  # an item that old is not in the conversation any more
+                del self.turns[next(iter(self.turns))]
         if turn.failure:
             self._connection.transcript_failed(turn.item_id, turn.failure)
         elif turn.heard:

@@ -24,6 +24,7 @@ from duologue.backends.contract import (
     Withdrawn,
 )
 from duologue.floor import Action, Signal, State
+from duologue.protocol.conversation import MAX_ITEMS
 from duologue.protocol.items import Spoken
 from duologue.protocol.params import ResponseParams
 from duologue.protocol.realtime import RealtimeConnection
@@ -393,6 +394,8 @@ class Speaking:
         self._observer.said(reply.pump(now))
         if writer.item_id is not None:
             self._spoken[writer.item_id] = reply.epoch
+            if len(self._spoken) > MAX_ITEMS:  # an item that old is not in the conversation any more
+                del self._spoken[next(iter(self._spoken))]
         if was_silent and reply.first_audible_at is not None and reply.turn is not None:
             spoken_until = self._listening.heard.clock.wall(reply.turn.last_voice)
             latency = reply.first_audible_at - spoken_until
