@@ -661,7 +661,8 @@ def test_arguments_must_be_an_object() -> None:
         ("what is the capital of", False), ("i like apples and", False), ("tell me", False), ("can you tell me", False),
         ("what is", False), ("i went to the", False), ("i think that", False), ("because", False), ("well um", False),
         ("do you know", False), ("i would like to", False), ("what would you", False), ("the moon is", False),
-        ("what is twenty five", None), ("how many inches", None), ("how do you spell", None),
+        ("what is twenty five", False), ("how many inches", False), ("how do you spell", False),
+        ("what is photosynthesis", None), ("who wrote the novel about the white whale", True),
         ("i was at the sea", None), ("yes i do", True), ("my dog is very old", None), ("paris", None), ("", None),
     ],
 )  # fmt: skip

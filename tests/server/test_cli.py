@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from duologue import __version__, cli, config, logs
 from duologue.backends import ModelOptions
+from duologue.backends.pocket.backend import PocketBackend
 from duologue.server import run
 from duologue.server.options import ServerOptions
 
@@ -30,7 +31,11 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 
     monkeypatch.setattr(run, "serve", serve)
     monkeypatch.setattr(logs, "configure", lambda level, as_json: seen.update(level=level, as_json=as_json))
-    monkeypatch.setattr("duologue.backends.load", lambda name, options: seen.update(model=name, how=options))
+    def load(name: str, options: object) -> PocketBackend:
+        seen.update(model=name, how=options)
+        return PocketBackend()
+
+    monkeypatch.setattr("duologue.backends.load", load)
     monkeypatch.chdir(tmp_path)
     return seen
 

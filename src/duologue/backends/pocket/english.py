@@ -58,12 +58,15 @@ _STOPS: Final = frozenset(
 @lru_cache(maxsize=4096)
 def judge(text: str) -> Judgement:
     """What the words of an unfinished utterance amount to. pocket knows whole sentences better than their form tells,
-    and beginnings that have the form of a whole one ("what is twenty five", "how many inches"): those may be either."""
+    and beginnings that have the form of a whole one: some to the letter ("what is twenty five", "how many inches"); of
+    others nobody can tell ("what is photosynthesis")."""
     words = plain(text)
     if not words:
         return Judgement(None, False)
     form, known = _complete(words), pockets.judge(text).complete
-    complete = True if known else None if form and known is False else form
+    complete = True if known else form
+    if form and known is False:
+        complete = False if pockets.begun(text) else None
     return Judgement(complete, backchannel(words, form))
 
 

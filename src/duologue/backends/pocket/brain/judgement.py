@@ -73,6 +73,12 @@ def judge(text: str) -> Judgement:
     return Judgement(complete, backchannel(words, complete))
 
 
+def begun(text: str) -> bool:
+    """Whether the words are, to the letter, the beginning of something that is known here and not the whole of it."""
+    fits = [fit(reading) for reading in variants(text)]
+    return any(each.literal for each in fits) and not any(each.parses for each in fits)
+
+
 def _complete(text: str, words: Words) -> bool | None:
     if words[-1] in HESITATING and words != ("uh", "huh"):
         return False

@@ -274,6 +274,8 @@ class Fit:
     """Whole patterns: (rank, parse, whether it ends with words of any kind)."""
     prefix: bool
     """The words are the beginning of a longer pattern."""
+    literal: bool
+    """And that without any words of any kind in it."""
 
 
 def fit(words: Words) -> Fit:
@@ -281,27 +283,29 @@ def fit(words: Words) -> Fit:
     table, read = index(), Reader(words)
     sounds = [sound(word) for word in words]
     parses: list[tuple[float, Parse, bool]] = []
-    prefix = False
-    frontier: list[tuple[_Node, int, _Link | None, float]] = [(table.root, 0, None, 1.0)]
+    prefix = literal = False
+    frontier: list[tuple[_Node, int, _Link | None, float, bool]] = [(table.root, 0, None, 1.0, True)]
     while frontier:
-        node, at, link, trust = frontier.pop()
+        node, at, link, trust, own = frontier.pop()
         if at == len(words):
             prefix = prefix or bool(node.words or node.slots)
+            literal = literal or (own and bool(node.words or node.slots))
             for number in node.ends:
                 parses.append(_ranked(table.patterns[number], _linked(table.patterns[number], link), trust))
             continue
         if (following := node.words.get(sounds[at])) is not None:
-            frontier.append((following, at + 1, link, trust))
+            frontier.append((following, at + 1, link, trust, own))
         for slot, following in node.slots.items():
             kind = KINDS[slot.kind]
             if kind.words and all(
                 slot.kind in table.kinds_of["0" if word[0].isdecimal() else word] for word in sounds[at:]
             ):
-                prefix = True
+                prefix, literal = True, literal or own
             for end, value, surely in read(slot.kind, at):
                 sure = trust if kind.free else min(trust, surely)
-                frontier.append((following, end, (slot.name, value, link), sure - 0.001 * (end - at) * kind.free))
-    return Fit(tuple(parses), prefix)
+                trusted = sure - 0.001 * (end - at) * kind.free
+                frontier.append((following, end, (slot.name, value, link), trusted, own and not kind.free))
+    return Fit(tuple(parses), prefix, literal)
 
 
 def _linked(pattern: _Pattern, link: _Link | None) -> dict[str, Value]:
