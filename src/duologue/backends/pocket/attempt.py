@@ -14,15 +14,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
-import structlog
-
 from duologue.backends.contract import (
     Answers,
     Call,
     CallResult,
     End,
     Event,
-    Failed,
     Message,
     Respond,
     Usage,
@@ -31,9 +28,7 @@ from duologue.backends.pocket.brain import Plan
 from duologue.backends.pocket.hearing import EarLost, TurnHeard
 from duologue.backends.pocket.mouth import Mouth, MouthError
 from duologue.backends.pocket.parts import Dictation, Mind
-from duologue.backends.pocket.voicing import Voicing, dictated_pieces, planned_pieces
-
-log = structlog.get_logger("duologue.pocket")
+from duologue.backends.pocket.voicing import Voicing, conclude, dictated_pieces, planned_pieces
 
 
 class Attempt:
@@ -68,7 +63,9 @@ class Attempt:
             ahead_seconds=ahead_seconds,
             limit=respond.ask.max_tokens,
         )
-        self._task = asyncio.create_task(self._run(), name=f"pocket reply {respond.epoch}")
+        self._task = asyncio.create_task(
+            conclude(respond.epoch, self._reply, self._emit, (MouthError, EarLost)), name=f"reply {respond.epoch}"
+        )
         if not respond.tentative:
             self.commit()
 
@@ -112,20 +109,6 @@ class Attempt:
             self._emit_event(event)
 
     # -- making it ---------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        epoch = self.respond.epoch
-        try:
-            end = await self._reply()
-        except (MouthError, EarLost) as error:
-            log.warning("reply failed", epoch=epoch, cause=str(error))
-            self._emit(Failed(str(error), epoch=epoch))
-        except Exception as error:
-            # A fault in a skill must not leave the session waiting for a reply that never ends.
-            log.exception("reply failed", epoch=epoch)
-            self._emit(Failed(f"pocket could not make this reply: {type(error).__name__}: {error}", epoch=epoch))
-        else:
-            self._emit(end)
 
     async def _reply(self) -> End:
         respond = self.respond

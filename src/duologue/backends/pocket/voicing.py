@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import structlog
 
 from duologue.audio import RATE, Wave, samples, seconds
-from duologue.backends.contract import Ask, Delta, Epoch
+from duologue.backends.contract import Ask, Delta, End, Epoch, Event, Failed
 from duologue.backends.pocket.mouth import Marks, Mouth
 from duologue.backends.pocket.mouth.clauses import clauses, pause
 from duologue.backends.pocket.mouth.growing import Growing
+
+log = structlog.get_logger("duologue.reply")
 
 SAMPLES_A_TOKEN = RATE // 20
 """Sound that is said is counted as one token per 50 ms; a word of text is one token."""
@@ -142,6 +145,26 @@ class Voicing:
         if self._go_on.is_set():
             said = asyncio.get_running_loop().time() - self._begun
             await asyncio.sleep(max(0.0, seconds(self.spent.sound) - said - self._ahead))
+
+
+async def conclude(
+    epoch: Epoch,
+    making: Callable[[], Awaitable[End]],
+    emit: Callable[[Event], None],
+    foreseen: tuple[type[Exception], ...],
+) -> None:
+    """Tell how a reply ends: as ``making`` says, or that it failed; of what is ``foreseen`` the words say why."""
+    try:
+        end = await making()
+    except foreseen as error:
+        log.warning("reply failed", epoch=epoch, cause=str(error))
+        emit(Failed(str(error), epoch=epoch))
+    except Exception as error:
+        # A fault of ours must not leave the session waiting for a reply that never ends.
+        log.exception("reply failed", epoch=epoch)
+        emit(Failed(f"this reply could not be made: {type(error).__name__}: {error}", epoch=epoch))
+    else:
+        emit(end)
 
 
 class _Joints:

@@ -17,18 +17,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-import structlog
-
-from duologue.backends.contract import Delta, End, Event, Failed, Respond, Usage
+from duologue.backends.contract import Delta, End, Event, Respond, Usage
 from duologue.backends.pocket.mouth import Mouth, MouthError
-from duologue.backends.pocket.voicing import SAMPLES_A_TOKEN, Voicing, dictated_pieces
+from duologue.backends.pocket.voicing import SAMPLES_A_TOKEN, Voicing, conclude, dictated_pieces
 from duologue.engine.messages import Answer, Confirm, Ended, Refused, Spoke, Stop, Told
 from duologue.engine.process import Place
 
 AHEAD = 8.0
 """Seconds of a reply that are made ahead of the moment at which they are heard."""
-
-log = structlog.get_logger("duologue.engine")
 
 
 class CannotAnswer(RuntimeError):
@@ -105,18 +101,8 @@ class TurnReply:
     # -- making it ---------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        epoch = self.respond.epoch
         try:
-            end = await self._reply()
-        except (CannotAnswer, MouthError) as error:
-            log.warning("reply failed", epoch=epoch, cause=str(error))
-            self._emit(Failed(str(error), epoch=epoch))
-        except Exception as error:
-            # A fault of ours must not leave the session waiting for a reply that never ends.
-            log.exception("reply failed", epoch=epoch)
-            self._emit(Failed(f"this reply could not be made: {type(error).__name__}: {error}", epoch=epoch))
-        else:
-            self._emit(end)
+            await conclude(self.respond.epoch, self._reply, self._emit, (CannotAnswer, MouthError))
         finally:
             self._stop()
 
