@@ -317,6 +317,21 @@ def test_a_cancel_stops_at_once() -> None:
     assert len(talk.of("response.output_audio.delta")) == count
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_reply_that_nobody_heard_is_no_exchange(heard: bool) -> None:
+    """Else distant talk, which now and then begins a reply and goes on over it, would be taken for a conversation."""
+    backend = ScriptedBackend(held=not heard)
+    talk = Conversation(backend)
+    talk.send("response.create")
+    talk.wait(0.5)
+    talk.send("response.cancel")
+    backend.held = False
+    talk.hear(voice(QUESTION))
+    talk.hear(silence(1.0))
+    since = backend.sent(Respond)[-1].since_exchange
+    assert (since is not None) == heard
+
+
 def test_a_backend_that_breaks_ends_the_response_and_the_session_goes_on() -> None:
     backend = ScriptedBackend(held=True)
     talk = Conversation(backend)

@@ -252,8 +252,10 @@ class Speaking:
 
     def _cut(self, reason: str) -> None:
         """End the reply here and now; history keeps what was heard of it."""
-        reply = self._close_reply()
-        heard, chars = reply.playout.heard(self._now())
+        assert self._reply is not None
+        heard, chars = self._reply.playout.heard(self._now())
+        # What was cut before any of it was heard is no exchange: words that follow are as out of the blue as before.
+        reply = self._close_reply(exchange=heard > 0 or chars > 0)
         self._link.send(Cancel(reply.epoch, heard_chars=chars))
         if reply.writer is not None:
             reply.writer.finish("cancelled", reason=reason, heard_chars=chars, heard_samples=heard)
