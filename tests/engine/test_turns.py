@@ -271,6 +271,19 @@ def test_old_lines_are_dropped_whole_and_no_oftener_than_need_be() -> None:
     assert whole < 8, "in between what is held is used"
 
 
+def test_of_answers_that_are_always_cut_short_no_more_is_remembered_than_fits_the_context() -> None:
+    table = Table("qwen2_audio", rows=1, context=128)
+    table.tell(Join(1, seed=1))
+    for epoch in range(1, 30):
+        table.ask(1, epoch, Told(USER, ("Hello.",)), tokens=40)
+        for _ in range(24):
+            table.engine.tick()
+        table.tell(Stop(1, epoch))
+    said = table.engine._guests[1].said
+    assert sum(map(len, said.values())) <= 128 + 40
+    assert max(said) == 29 and len(said[29]) > 5, "the latest can still be quoted"
+
+
 def test_of_a_turn_that_is_too_long_the_beginning_is_dropped() -> None:
     table = Table("qwen2_audio", rows=1, context=256)
     table.tell(Join(1, seed=1))

@@ -162,11 +162,6 @@ class TurnEngine(Generic[S]):
 
     # -- time -------------------------------------------------------------------------------------------------
 
-    @property
-    def empty(self) -> bool:
-        """Whether nobody is seated."""
-        return not self._guests
-
     def due(self) -> float:
         """When there is something to do; never, where that depends on what is asked."""
         return min((self._due(guest) for guest in self._guests.values()), default=math.inf)
@@ -355,6 +350,7 @@ class TurnEngine(Generic[S]):
         now = self._now()
         for guest, making in ready:
             guest.said[making.order.epoch] = []
+            self._forget(guest)
             making.speaking, making.x = True, None
             if making.confirmed is not None:
                 making.confirmed = max(making.confirmed, now)
@@ -410,7 +406,6 @@ class TurnEngine(Generic[S]):
                 )
             )
             guest.making = None
-            self._forget(guest)
 
     def _voiced(self, making: Making, uttered: Uttered) -> tuple[Wave | None, tuple[tuple[int, int], ...]]:
         """The wave and its marks at :data:`RATE`."""
