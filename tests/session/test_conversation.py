@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,34 @@ def test_the_person_may_finish_when_the_words_are_not_complete() -> None:
     assert len(tentative) == 2
     assert [c.epoch for c in talk.backend.sent(Cancel)] == [tentative[0].epoch], "the first attempt left no trace"
     assert [c.epoch for c in talk.backend.sent(Commit)] == [tentative[1].epoch]
+
+
+class Late(ScriptedBackend):
+    """An ear on a busy machine: it has the words up to :attr:`until` only."""
+
+    until = 0
+
+    def _hypothesis(self, command: Hear) -> Hypothesis:
+        whole = super()._hypothesis(command)
+        return replace(whole, until=min(whole.until, self.until))
+
+
+def test_an_ear_that_is_behind_is_waited_for_and_decides_when_it_has_caught_up() -> None:
+    backend = Late(words="remind me in five minutes")
+    talk = Conversation(backend)
+    talk.hear(voice("remind me in five minutes to"))
+    talk.hear(silence(1.0))
+    assert "response.created" not in talk.types(), "the words so far are whole, but who knows what comes after them?"
+    backend.until = 10**9
+    talk.hear(silence(0.04))
+    assert "response.created" in talk.types(), "it was whole"
+
+
+def test_an_ear_that_is_behind_is_not_waited_for_for_ever() -> None:
+    talk = Conversation(Late())
+    talk.hear(voice(QUESTION))
+    talk.hear(silence(2.0))
+    assert "response.created" in talk.types()
 
 
 def test_side_effects_are_only_allowed_after_the_endpoint() -> None:

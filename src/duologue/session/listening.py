@@ -277,7 +277,7 @@ class Listening:
             self._settle_overlap(turn, now)
         if self.turn is turn and self._may_end:
             quiet = self.heard.clock.quiet(turn.last_voice, now)
-            if quiet >= self._patience.wait(turn.judged):
+            if quiet >= self._wait(turn):
                 self._floor.signal(Signal.ENDPOINT)
 
     def _settle_overlap(self, turn: PersonTurn, now: float) -> None:
@@ -293,6 +293,13 @@ class Listening:
     def _may_end(self) -> bool:
         return self._floor.state in {State.SPECULATING, State.OVERLAPPED} and not self.heard.speaking
 
+    def _wait(self, turn: PersonTurn) -> float:
+        """Seconds of silence that end the turn, as far as is known. An ear that is behind (the machine is busy) may yet
+        find that the words are unfinished, so it is waited for as if they were; once it has caught up they decide."""
+        if turn.behind:
+            return self._patience.incomplete if self._words_come else self._patience.unknown
+        return self._patience.wait(None if turn.failure else turn.complete)
+
     @property
     def _patience(self) -> Patience:
         detection = self._connection.settings.turn_detection
@@ -307,4 +314,4 @@ class Listening:
             return self.heard.stalls_at
         if self._floor.state is State.CONTESTED:
             return self._verdict_by
-        return self.heard.clock.quiet_at(self.turn.last_voice, self._patience.wait(self.turn.judged))
+        return self.heard.clock.quiet_at(self.turn.last_voice, self._wait(self.turn))

@@ -79,9 +79,9 @@ class PersonTurn:
         return 0 if self.failure else self.fed - max(self.start, self.accounted)
 
     @property
-    def judged(self) -> bool | None:
-        """Whether the words make a complete utterance; ``None`` while the ear is behind the voice."""
-        return self.complete if self.accounted >= self.last_voice else None
+    def behind(self) -> bool:
+        """Whether the ear has yet to say what the last of its voice was."""
+        return not self.failure and self.accounted < self.last_voice
 
     def wants_floor(self, *, over: bool) -> bool:
         """Whether this overlap is an interruption: it has words that want the floor, or goes on and on without.
