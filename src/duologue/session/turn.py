@@ -18,6 +18,9 @@ WORDLESS = 0.7
 INSISTING = samples(0.12)
 """Words must want the floor for so long; a recogniser's first guess at "right" may be "what"."""
 
+SOFTLY = samples(0.12)
+"""A last "to" or "a" may be too soft for a voice, and is still a word."""
+
 VERDICT = 0.6
 """Seconds the ear has, after the overlap fell silent, to find words in it."""
 
@@ -80,8 +83,8 @@ class PersonTurn:
 
     @property
     def behind(self) -> bool:
-        """Whether the ear has yet to say what the last of its voice was."""
-        return not self.failure and self.accounted < self.last_voice
+        """Whether the ear has yet to say what the last of its voice was, or what came :data:`SOFTLY` after it."""
+        return not self.failure and self.accounted < min(self.fed, self.last_voice + SOFTLY)
 
     def wants_floor(self, *, over: bool) -> bool:
         """Whether this overlap is an interruption: it has words that want the floor, or goes on and on without.
