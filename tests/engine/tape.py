@@ -55,14 +55,19 @@ class Log(TorchDispatchMode):
         kwargs = kwargs or {}
         check(func, args, kwargs)
         out = func(*args, **kwargs)
-        places = {each.untyped_storage().data_ptr() for each in tensors([args, kwargs])}
-        made = [each for each in tensors(out) if each.untyped_storage().data_ptr() not in places]
+        places = {place(each) for each in tensors([args, kwargs])}
+        made = [each for each in tensors(out) if place(each) not in places]
         if made:
             self.bytes += sum(each.untyped_storage().nbytes() for each in made)
             self.again.append(lambda: refill(made, func(*args, **kwargs)))
         elif func._schema.is_mutable:
             self.again.append(lambda: func(*args, **kwargs))
         return out  # (a view of what was there stays one)
+
+
+def place(tensor: Tensor) -> int:
+    """Where its numbers lie. (Packed weights do not say.)"""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else id(tensor)
 
 
 def refill(made: list[Tensor], out: Any) -> None:
