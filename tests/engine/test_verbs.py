@@ -215,7 +215,8 @@ def test_bench_engine_says_how_it_ran(tmp_path: Path, monkeypatch: pytest.Monkey
     assert min(tape.bytes for tape in tapes) > 0
     assert (captured["held"], captured["held_is"]) == (3, "measured")
     assert captured["ticks"][0]["least_ms"] is None, "it is not of the published size"
-    plain = json.loads(call(*how, "--sessions", "2", "--no-graphs").stdout)
+    assert captured["room"] == 3
+    plain = json.loads(call(*how, "--sessions", "2,4", "--no-graphs").stdout)
     assert [(tick["graphs"], tick["graphs_mb"], tick["used_mb"]) for tick in plain["ticks"]] == [(False, 0.0, None)]
     assert (plain["held"], plain["held_is"]) == (2, "all that were tried")
 

@@ -577,6 +577,7 @@ def engine(model: str, sessions: str, ticks: int, most: bool, as_json: bool, **h
         how_run = f"CUDA graphs, {last.graphs_mb:.0f} MB" if last.graphs else "kernel by kernel, without CUDA graphs"
         click.echo(f"  steps               {how_run}")
         click.echo(f"  in use in all       {last.used_mb:.0f} MB with {last.sessions} sessions")
+    click.echo(f"  memory for          {result.room} sessions")
     click.echo(f"  held in real time   {result.held} ({result.held_is})")
     if (first := result.response) is not None:
         click.echo(

@@ -100,6 +100,8 @@ class Ticking:
     held: int
     """Sessions held in real time: the most whose p99 leaves some room in a frame."""
     held_is: Literal["measured", "interpolated", "all that were tried"]
+    room: int
+    """Sessions that there is memory for; more than these are not tried."""
     response: Response | None = None
     """Of a model that takes turns."""
 
@@ -129,7 +131,8 @@ def ticking(
         torch.set_num_threads(threads)
     loaded = load(model, device=device, dtype=dtype, quantize=quantize, context=context)
     each = state_bytes(loaded.state(1))
-    check_rows(each, max(sessions), loaded.device)
+    check_rows(each, min(sessions), loaded.device)
+    room = most_rows(each, loaded.device)
     least = _least(loaded)
     measured: list[Tick] = []
 
@@ -143,11 +146,12 @@ def ticking(
         return tick
 
     for count in sorted(set(sessions)):
-        measure(count)
+        if count <= room:
+            measure(count)
     frame_ms = 1000 * _period(loaded)
     limit = HEADROOM * frame_ms
     if most:
-        found = highest(measure, measured, limit, most_rows(each, loaded.device))
+        found = highest(measure, measured, limit, room)
         measured.sort(key=lambda tick: tick.sessions)
     else:
         found = held(measured, limit)
@@ -162,6 +166,7 @@ def ticking(
         ticks=tuple(measured),
         held=found,
         held_is="measured" if most else _sort_of(found, measured, limit),
+        room=room,
         response=None if loaded.turns is None else _response(loaded, loaded.turns),
     )
 
