@@ -133,6 +133,18 @@ def test_a_late_row_keeps_what_it_had_to_the_bit() -> None:
     assert int(steps.state.dialogue.columns.offset[1]) == 5
 
 
+def test_rows_of_rows_take_part_as_they_did() -> None:
+    rows, state = Rows.of([3, 1, 0]), torch.zeros(4, 2)
+    assert rows.where(torch.ones(3, dtype=torch.bool)) is rows, "nothing to be masked"
+    some = rows.where(torch.tensor([True, False, True]))
+    assert not some.known
+    for each in (some.pick([0, 1]), some.where(torch.tensor([True, True, False]))):
+        state.zero_()
+        each.put(state, torch.ones(len(each), 2))
+        each.fill(state[:, :1], 5)
+        assert state.tolist() == [[0, 0], [0, 0], [0, 0], [5, 1]]
+
+
 def test_a_row_whose_numbers_broke_is_whole_again_for_the_next_seat() -> None:
     """Also where whole rings are attended to: a mask does not hide what is no number."""
     place = hall(moshi(), 2, Tape())

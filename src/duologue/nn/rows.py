@@ -42,8 +42,10 @@ class Rows:
         return len(self.host)
 
     def pick(self, which: Iterable[int]) -> Rows:
-        """The rows at these places of the batch, all of which take part."""
-        return Rows.of((self.host[i] for i in which), self.index.device)
+        """The rows at these places of the batch, each taking part or not as it does here."""
+        places = list(which)
+        picked = Rows.of((self.host[i] for i in places), self.index.device)
+        return picked if self.active is None else replace(picked, active=self.active[places])
 
     @property
     def known(self) -> bool:
