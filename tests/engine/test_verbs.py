@@ -213,11 +213,13 @@ def test_bench_engine_says_how_it_ran(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [(tick["sessions"], tick["graphs"]) for tick in captured["ticks"]] == [(2, True), (3, True)]
     assert [tick["graphs_mb"] for tick in captured["ticks"]] == [tape.bytes / 1e6 for tape in tapes]
     assert min(tape.bytes for tape in tapes) > 0
+    assert captured["graphs"]
     assert (captured["held"], captured["held_is"]) == (3, "measured")
     assert captured["ticks"][0]["least_ms"] is None, "it is not of the published size"
     assert captured["room"] == 3
     plain = json.loads(call(*how, "--sessions", "2,4", "--no-graphs").stdout)
     assert [(tick["graphs"], tick["graphs_mb"], tick["used_mb"]) for tick in plain["ticks"]] == [(False, 0.0, None)]
+    assert not plain["graphs"]
     assert (plain["held"], plain["held_is"]) == (2, "all that were tried")
 
 

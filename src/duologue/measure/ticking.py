@@ -54,7 +54,7 @@ class Tick:
     real_time_factor: float
     """Median tick over the time that it may take: below 1 is faster than real time."""
     graphs: bool = False
-    """Whether it was replayed as a CUDA graph."""
+    """Whether they were replays of a CUDA graph."""
     graphs_mb: float = 0.0
     """Memory that this takes, beside weights and states."""
     used_mb: float | None = None
@@ -96,6 +96,8 @@ class Ticking:
     session_mb: float
     """Memory of each session's state."""
     weights_mb: float
+    graphs: bool
+    """Whether ticks were CUDA graphs, all of them."""
     ticks: tuple[Tick, ...]
     held: int
     """Sessions held in real time: the most whose p99 leaves some room in a frame."""
@@ -163,6 +165,7 @@ def ticking(
         frame_ms=frame_ms,
         session_mb=each / 1e6,
         weights_mb=loaded.weights_bytes / 1e6,
+        graphs=all(tick.graphs for tick in measured),
         ticks=tuple(measured),
         held=found,
         held_is="measured" if most else _sort_of(found, measured, limit),
