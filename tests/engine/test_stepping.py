@@ -56,7 +56,7 @@ def sound(seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("make", [moshi, persona])
 @given(data=st.data())
-@settings(max_examples=3)
+@settings(max_examples=2)
 def test_a_captured_step_says_what_a_step_by_rows_says(make: Callable[[], Moshi], data: st.DataObject) -> None:
     """Whoever joins, leaves, stalls, hushes or is primed, and longer than the rings are."""
     tape = Tape()
@@ -223,7 +223,7 @@ class OutOfMemory:
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         self.asked.append(1)
         if len(self.asked) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nand much more")
         return work
 
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_captured_is_launched_and_it_is_said_once() -> None:
     [line] = said
     assert line["log_level"] == "warning"
     assert "kernel by kernel" in line["event"]
-    assert "20.00 GiB" in line["error"]
+    assert line["error"].endswith("20.00 GiB"), "one line"
     assert not steps.recorder.graphs
     other = stepper(model, 4, torch.device("cpu"), Tape())
     for _ in range(9):
@@ -254,25 +254,25 @@ def test_a_cpu_steps_by_rows_and_a_gpu_is_told_whether_to_capture() -> None:
 # -- what would hinder a capture --------------------------------------------------------------------------------
 
 
-def published(personaplexed: bool = False) -> Moshi:
-    """The published sizes, of no memory."""
-    config = MoshiConfig()
-    if personaplexed:
-        config = personaplex(replace(config, dep_q=config.n_q))
+def nowhere(config: MoshiConfig, codec_config: MimiConfig) -> Moshi:
+    """A model of no memory, in the types that are served."""
     language = unfilled(lambda: MoshiLM(config), "meta", torch.bfloat16)
-    codec = unfilled(lambda: Mimi(MimiConfig()), "meta", torch.float32)
+    codec = unfilled(lambda: Mimi(codec_config), "meta", torch.float32)
     codec.quantizer.settle()
     return Moshi(codec, Dialogue(language))
 
 
-@pytest.mark.parametrize("personaplexed", [False, True])
-def test_nothing_in_a_step_looks_at_the_device_or_brings_anything_to_it(personaplexed: bool) -> None:
-    """At the published sizes and types, with 64 rows; on torch's "meta" device, which holds no numbers."""
-    watched = Watched()
-    steps = Recorded(model := published(personaplexed), model.frame, 64, [64], torch.device("meta"), watched)
+@pytest.mark.parametrize(
+    ("config", "codec"),
+    [(MoshiConfig(), MimiConfig()), (personaplex(replace(LM, dep_q=LM.n_q)), MIMI)],
+    ids=["published Moshi", "small PersonaPlex"],
+)
+def test_nothing_in_a_step_looks_at_the_device_or_brings_anything_to_it(config: MoshiConfig, codec: MimiConfig) -> None:
+    """With 64 rows; on torch's "meta" device, which holds no numbers."""
+    model, watched = nowhere(config, codec), Watched()
+    steps = Recorded(model, model.frame, 64, [64], torch.device("meta"), watched)
     assert steps.recorder is watched, "no exception was turned into a fallback"
-    assert watched.operations > 1000
-    assert steps._said.dtype == torch.float32
+    assert watched.operations > 500
 
 
 @pytest.mark.parametrize(
@@ -295,9 +295,8 @@ def test_what_would_hinder_it_is_found(offence: Callable[[Any], Any]) -> None:
             offence(out)
             return out
 
-    codec, language = (unfilled(make, "meta", torch.float32) for make in (lambda: Mimi(MIMI), lambda: MoshiLM(LM)))
-    small = Offending(codec, Dialogue(language))
-    small.mimi.quantizer.settle()
+    model = nowhere(LM, MIMI)
+    small = Offending(model.mimi, model.dialogue)
     with structlog.testing.capture_logs() as said:
         steps = Recorded(small, small.frame, 2, [2], torch.device("meta"), Watched())
     assert [line["log_level"] for line in said] == ["warning"]

@@ -1,6 +1,6 @@
 """How a step of some rows is run: by rows on a CPU; on a GPU as a graph that was captured once and is replayed.
 
-A step of Moshi is some thousand small kernels, and launched one by one they wait for the host. A CUDA graph launches
+A step of Moshi is thousands of small kernels, and launched one by one they wait for the host. A CUDA graph launches
 them all at once, but is the same run of kernels on the same memory each time. So there is one for every *size* (1, 2,
 4 … rows), it takes the first so many rows of the state, always, and a mask says which of them take part. What goes in
 and out has its place in memory. All graphs share one pool of working memory, since never two of them run at once and
@@ -11,6 +11,8 @@ costs more than the step. Hence a step costs what its highest row asks for; rows
 
 Draws are functions of seed and position (:mod:`duologue.nn.sampling`): there is no generator whose state a graph would
 have to register.
+
+Nothing of this was run on a GPU yet (docs/engine.md says what the tests hold instead).
 """
 
 from __future__ import annotations
@@ -187,7 +189,7 @@ class Recorded(Generic[S]):
             log.warning(
                 "steps cannot be captured in CUDA graphs and are launched kernel by kernel, which is slower "
                 "(if memory is short, give fewer --sessions)",
-                error=f"{type(error).__name__}: {error}",
+                error=f"{type(error).__name__}: {error}".partition("\n")[0],
             )
             self.recorder = Launched()
             return works

@@ -208,13 +208,13 @@ def _used_mb(device: torch.device) -> float | None:
 
 
 def _least(loaded: Loaded) -> Callable[[int], float] | None:
-    """Milliseconds that a tick with so many sessions takes on an H200 at least; ``None`` for other models."""
+    """Milliseconds that a tick with so many sessions takes on an H200 at least; ``None`` for other sizes."""
     model, published = loaded.model, MoshiConfig()
     if not isinstance(model, Moshi):
         return None
     config = model.dialogue.lm.config
-    if (config.dim, config.layers, config.dep_q) != (published.dim, published.layers, published.dep_q):
-        return None
+    if (config.dim, config.layers) != (published.dim, published.layers):
+        return None  # (PersonaPlex, which takes as many depth steps, is no other model here.)
     tables = catalogue.system("moshi").manifest().items()
     sizes = {f"{file}:{tensor}": prod(shape) for file, table in tables for tensor, shape in table.items()}
     return lambda count: 1000 * sum(stage.seconds(sizes, stages.PEAK) for stage in stages.tick(count))
