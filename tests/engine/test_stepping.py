@@ -19,7 +19,8 @@ from duologue.codecs.mimi import Mimi, MimiConfig
 from duologue.engine.fit import state_bytes, tensors
 from duologue.engine.messages import Hush, Leave, Lost, Said, Sound
 from duologue.engine.pace import Pace, powers
-from duologue.engine.stepping import ByRows, Launched, Recorded, recorder, stepper
+from duologue.engine.stepping import ByRows, Launched, Recorded, Stepper, recorder, stepper
+from duologue.models.contract import Frames
 from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
 from duologue.models.personaplex import PersonaPlex, Voice, personaplex
@@ -94,6 +95,34 @@ def test_a_captured_step_says_what_a_step_by_rows_says(make: Callable[[], Moshi]
     assert tape.recorded == len(powers(3)) == 3
     assert tape.replayed > 0
     assert places == [tensor.data_ptr() for tensor in tensors(halls[1].engine._state)], "nothing moved in memory"
+
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+
+def told(steps: Stepper[Any], model: Moshi, device: torch.device) -> list[Frames]:
+    """Three sessions, each late now and then; the second begins anew."""
+    frames = []
+    for n in range(20):
+        for row in {0: (0, 1, 2), 9: (1,)}.get(n, ()):
+            model.reset(steps.state, Rows.of([row], device), [row + n])
+        rows = [row for row in range(3) if (n + row) % 4]
+        frames.append(steps.step(rows, torch.from_numpy(np.stack([sound(10 * n + row) for row in rows]))))
+    return frames
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+def test_a_replay_says_what_launches_say_on_the_same_device(device: str) -> None:
+    """On a GPU, where there is one, with its own graphs."""
+    place = torch.device(device)
+    model = Moshi(mimi().to(place), Dialogue(lm().to(place), *SAMPLINGS))
+    graphs = recorder(place, True) or Tape()
+    replayed, launched = (stepper(model, 3, place, how) for how in (graphs, Launched()))
+    assert replayed.recorder is graphs, "nothing kept it from being captured"
+    assert graphs.bytes > 0
+    for ours, theirs in zip(told(replayed, model, place), told(launched, model, place), strict=True):
+        assert (ours.text, ours.ready, ours.inclined) == (theirs.text, theirs.ready, theirs.inclined)
+        torch.testing.assert_close(ours.wave, theirs.wave, atol=1e-4, rtol=1e-3)
 
 
 def test_recording_changes_nothing() -> None:
