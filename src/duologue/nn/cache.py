@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from duologue.nn.attention import attention
+from duologue.nn.attention import added, attention
 from duologue.nn.rows import Rows
 
 
@@ -100,7 +100,7 @@ class Cache:
             )
         if self.whole:
             q = rows.take(self.position)[:, None] + torch.arange(steps, device=self.position.device)
-            return Visit(self, rows, q, q % self.capacity, None, self._seen(q, self.capacity))
+            return Visit(self, rows, q, q % self.capacity, None, added(self._seen(q, self.capacity), self.k[0].dtype))
         device = self.k[0].device
         q = self.position[list(rows.host)][:, None] + torch.arange(steps)
         last = q[:, -1:]
@@ -142,7 +142,7 @@ class Visit:
     lengths: list[int] | None
     """How many slots of each row are filled once the call's keys are in; ``None``: whole rings count."""
     mask: Tensor | None
-    """bool [N, 1, T, L]: what each step sees of the first L slots; ``None``: all that is filled."""
+    """[N, 1, T, L], bool or added: what each step sees of the first L slots; ``None``: all that is filled."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         keys, values = self.cache.k[layer], self.cache.v[layer]
