@@ -210,7 +210,7 @@ def talk(ctx: click.Context, /, terminal: bool, url: str | None, **given: Any) -
 _from_environment(serve)
 _from_environment(talk)
 
-HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads", "context"} | {
+HERE = {"model", "token", "log_level", "log_json", "device", "dtype", "quantize", "threads", "context", "graphs"} | {
     "brain", "brain_model", "brain_key", "brain_timeout", "brain_speculate"
 }  # fmt: skip
 """The options of serving that mean something in the terminal as well."""

@@ -11,7 +11,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def model_options(command: F) -> F:
-    """``--device``, ``--dtype``, ``--quantize``, ``--threads``, ``--context``: how a neural model is run."""
+    """``--device``, ``--dtype``, ``--quantize``, ``--threads``, ``--context``, ``--graphs``: how a neural model is
+    run."""
     for decorator in reversed(
         (
             click.option("--device", default="auto", help="cpu, cuda, cuda:1 …; auto: a GPU where there is one."),
@@ -35,6 +36,11 @@ def model_options(command: F) -> F:
                 type=click.IntRange(0),
                 default=0,
                 help="Positions that a dialogue with a model that takes turns may have; 0: 4096, or all it has.",
+            ),
+            click.option(
+                "--graphs/--no-graphs",
+                default=True,
+                help="On a GPU: steps of a model that hears and speaks in frames as CUDA graphs.",
             ),
         )
     ):

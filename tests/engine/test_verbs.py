@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
 
 from duologue import cli
+from duologue.checkpoints.keys import unfilled
 from duologue.codecs.mimi import MimiConfig
 from duologue.engine import loading
-from duologue.measure.ticking import Tick, held
+from duologue.engine.fit import TooLarge
+from duologue.measure import ticking
+from duologue.measure.ticking import Tick, held, highest
 from duologue.models.contract import Prompted
+from duologue.models.moshi import Dialogue, Moshi, MoshiLM
 from duologue.models.moshi_config import MoshiConfig
 from duologue.models.moshi_files import load_moshi
 from duologue.models.moshi_random import CODEC, LM, in_memory
 from duologue.nn.rows import Rows
+from engine.tape import Tape
 from models.tiny import GOLDEN
 
 
@@ -157,6 +163,83 @@ def test_how_many_are_held_is_read_off_a_line() -> None:
     assert held(ticks, 60) == 6
     assert held(ticks, 100) == 8
     assert held(ticks, 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("tried", "room", "holds", "measured"),
+    [
+        ([1, 8], 100, 37, [16, 32, 64, 48, 40, 36, 38, 37]),
+        ([1, 64], 100, 37, [32, 48, 40, 36, 38, 37]),
+        ([1, 8], 20, 37, [16, 20]),
+        ([4, 8], 100, 2, [2, 3]),
+        ([1], 100, 0, []),
+    ],
+)
+def test_how_many_are_held_is_measured(tried: list[int], room: int, holds: int, measured: list[int]) -> None:
+    """None is claimed that was not measured, and one more was measured too, or has no room."""
+    seen = []
+
+    def measure(count: int) -> Tick:
+        seen.append(count)
+        if count > 60:
+            raise TooLarge("no memory for a step")
+        return tick(count)
+
+    def tick(count: int) -> Tick:
+        took = 50.0 if count <= holds else 70.0
+        return Tick(count, took, took, took / 80)
+
+    found = highest(measure, [tick(count) for count in tried], 68.0, room)
+    assert found == min(holds, room)
+    assert seen == measured
+    assert {found, *([found + 1] if found < room else [])} - {0} <= {*seen, *tried}
+
+
+def test_bench_engine_says_how_it_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With graphs or without, what they take, and how a number of sessions is known."""
+    assert call("tiny", "moshi", str(tmp_path / "tiny")).exit_code == 0
+    tapes: list[Tape] = []
+
+    def recorder(device: torch.device, graphs: bool) -> Tape | None:
+        if not graphs:
+            return None
+        tapes.append(Tape())
+        return tapes[-1]
+
+    monkeypatch.setattr(ticking, "recorder", recorder)
+    monkeypatch.setattr(ticking, "most_rows", lambda each, device: 3)
+    how = ("bench", "engine", "--model", str(tmp_path / "tiny"), "--dtype", "float32", "--ticks", "5", "--json")
+    captured = json.loads(call(*how, "--sessions", "2", "--most").stdout)
+    assert [(tick["sessions"], tick["graphs"]) for tick in captured["ticks"]] == [(2, True), (3, True)]
+    assert [tick["graphs_mb"] for tick in captured["ticks"]] == [tape.bytes / 1e6 for tape in tapes]
+    assert min(tape.bytes for tape in tapes) > 0
+    assert captured["graphs"]
+    assert (captured["held"], captured["held_is"]) == (3, "measured")
+    assert captured["ticks"][0]["least_ms"] is None, "it is not of the published size"
+    assert captured["room"] == 3
+    plain = json.loads(call(*how, "--sessions", "2,4", "--no-graphs").stdout)
+    assert [(tick["graphs"], tick["graphs_mb"], tick["used_mb"]) for tick in plain["ticks"]] == [(False, 0.0, None)]
+    assert not plain["graphs"]
+    assert (plain["held"], plain["held_is"]) == (2, "all that were tried")
+
+
+def test_without_a_gpu_bench_engine_says_so() -> None:
+    result = call("bench", "engine", "--model", "random:moshi", "--device", "cuda")
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert said.startswith("Error: there is no device cuda here")
+    assert "--device cpu" in said
+    assert "Traceback" not in said
+
+
+def test_what_a_moshi_takes_at_least_is_below_what_is_aimed_at() -> None:
+    published = unfilled(lambda: MoshiLM(MoshiConfig()), "meta", torch.bfloat16)
+    loaded = SimpleNamespace(model=Moshi(SimpleNamespace(), Dialogue(published)))  # type: ignore[arg-type]
+    least = ticking._least(loaded)  # type: ignore[arg-type]
+    assert least is not None
+    assert [round(least(count), 1) for count in (1, 8, 32, 64)] == [3.5, 5.8, 14.0, 24.9]
+    assert all(least(count) < goal for count, goal in ticking.GOALS.items())
+    assert least(64) < 80
 
 
 def test_a_model_of_the_published_size_needs_no_files(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from duologue.measure.models import manifest
 from duologue.measure.models import verify as main
 from duologue.measure.verify import verify
+from duologue.nn.cache import Cache
+from duologue.nn.decoder import Decoder
 
 from .tiny import GOLDEN
 
@@ -25,6 +28,23 @@ CASES = sorted(str(path.parent.relative_to(GOLDEN.parent)) for path in GOLDEN.pa
 def test_a_case_holds(name: str) -> None:
     outcome = verify(GOLDEN.parent / name)
     assert outcome.holds, outcome
+
+
+STREAMS = [name for name in CASES if name.startswith(("moshi/lmgen", "moshi/mimi_", "moshi/server", "moshi/persona"))]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_case_holds_also_as_a_gpu_attends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To whole rings under a mask, with positions on the device."""
+    usual, whole = Decoder.cache, []
+
+    def cache(self: Decoder, rows: int, **how: Any) -> Cache:
+        whole.append(usual(self, rows, **how | {"whole": True}))
+        return whole[-1]
+
+    monkeypatch.setattr(Decoder, "cache", cache)
+    assert verify(GOLDEN.parent / name).holds
+    assert whole or name.endswith(("mimi_offline", "mimi_resample", "mimi_transformer"))
 
 
 def test_all_kinds_are_here() -> None:

@@ -52,6 +52,8 @@ def test_defaults(told: dict[str, Any]) -> None:
     asked = ("--device", "cuda:1", "--dtype", "bfloat16", "--quantize", "int8", "--threads", "2", "--sessions", "3")
     assert call("serve", *asked).exit_code == 0
     assert told["how"] == ModelOptions("cuda:1", "bfloat16", "int8", 2, sessions=3)
+    assert call("serve", "--no-graphs").exit_code == 0
+    assert told["how"] == ModelOptions(graphs=False)
 
 
 def test_flag_before_environment_before_file_before_default(told: dict[str, Any], tmp_path: Path) -> None:

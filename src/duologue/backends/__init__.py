@@ -30,6 +30,8 @@ class ModelOptions:
     """How many there is room for; each takes its memory from the start."""
     context: int = 0
     """Positions of a dialogue with a model that takes turns; 0: as many as are sensible."""
+    graphs: bool = True
+    """Whether steps are captured in CUDA graphs, where there can be any."""
     brain: BrainAddress | None = None
     """A chat endpoint that thinks instead of pocket's skills."""
 
@@ -42,7 +44,8 @@ def options_from(given: MutableMapping[str, Any], *, sessions: int) -> ModelOpti
     from duologue.backends.pocket.brain_url.address import from_options
 
     brain = from_options(**{name: given.pop(name) for name in tuple(given) if name.startswith("brain")})
-    how = {name: given.pop(name) for name in ("device", "dtype", "quantize", "threads", "context") if name in given}
+    names = ("device", "dtype", "quantize", "threads", "context", "graphs")
+    how = {name: given.pop(name) for name in names if name in given}
     return ModelOptions(**how, sessions=sessions, brain=brain)
 
 
@@ -77,4 +80,4 @@ def load(name: str, *, live: bool = True, options: ModelOptions | None = None) -
     from duologue.backends.engine import EngineBackend
     from duologue.engine.messages import Spec
 
-    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads, o.context))
+    return EngineBackend(Spec(name, o.sessions, o.device, o.dtype, o.quantize, o.threads, o.context, o.graphs))

@@ -231,27 +231,27 @@ class Mimi(nn.Module):
 
     # -- streams
 
-    def encoder_state(self, rows: int) -> EncoderState:
-        """``rows`` encoders at their start."""
+    def encoder_state(self, rows: int, whole: bool = False) -> EncoderState:
+        """``rows`` encoders at their start; ``whole`` as in :mod:`duologue.nn.cache`."""
         steps = self.config.steps
         return EncoderState(
             self.encoder.state(rows),
-            self.encoder_transformer.cache(rows, group=steps, chunk=steps),
+            self.encoder_transformer.cache(rows, group=steps, chunk=steps, whole=whole),
             self.downsample.state(rows),
         )
 
-    def decoder_state(self, rows: int) -> DecoderState:
-        """``rows`` decoders at their start."""
+    def decoder_state(self, rows: int, whole: bool = False) -> DecoderState:
+        """``rows`` decoders at their start; ``whole`` as in :mod:`duologue.nn.cache`."""
         steps = self.config.steps
         return DecoderState(
             self.upsample.state(rows),
-            self.decoder_transformer.cache(rows, group=steps, chunk=steps),
+            self.decoder_transformer.cache(rows, group=steps, chunk=steps, whole=whole),
             self.decoder.state(rows),
         )
 
-    def state(self, rows: int) -> MimiState:
+    def state(self, rows: int, whole: bool = False) -> MimiState:
         """Both, for ``rows`` streams."""
-        return MimiState(self.encoder_state(rows), self.decoder_state(rows))
+        return MimiState(self.encoder_state(rows, whole), self.decoder_state(rows, whole))
 
     def encode_stream(self, wave: Tensor, state: EncoderState, rows: Rows, levels: int) -> Tensor:
         """Codes of the next whole frames of these rows."""

@@ -3,6 +3,7 @@
     messages   what the two processes say to each other
     inlet      one person's sound on its way to frames: phase, silence, backlog
     pace       what a step costs, and so how often the engine ticks and how many people it takes
+    stepping   how a step is run: by rows, or as a CUDA graph that is replayed
     ticks      the loop: gather, step, hand out; rows leased, cleared, lost
     echo       a model that says what it hears: the server's own cost, measured
     spelling   its text, also where a character comes a byte at a time

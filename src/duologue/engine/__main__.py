@@ -146,10 +146,12 @@ def _loop(line: Line, spec: Spec, loaded: Loaded) -> Loop:
         turns = TurnEngine(loaded.turns, spec.rows, line.send, context=loaded.context, device=loaded.device)
         turns.measure()
         return turns
+    from duologue.engine.stepping import recorder
     from duologue.engine.ticks import Engine
 
     assert loaded.frames is not None
-    frames = Engine(loaded.frames, spec.rows, line.send, device=loaded.device)
+    how = recorder(loaded.device, spec.graphs)
+    frames = Engine(loaded.frames, spec.rows, line.send, device=loaded.device, recorder=how)
     frames.measure(loaded.context)
     return frames
 

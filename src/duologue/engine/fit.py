@@ -38,8 +38,9 @@ def state_bytes(state: State) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of a device."""
+    """Free memory of a device, what torch only keeps at hand included."""
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         free: int = torch.cuda.mem_get_info(device)[0]
         return free
     for line in Path("/proc/meminfo").read_text().splitlines():
@@ -49,15 +50,18 @@ def free_bytes(device: torch.device) -> int:
     raise RuntimeError("this system does not say how much memory is free (MemAvailable in /proc/meminfo)")
 
 
+def most_rows(row_bytes: int, device: torch.device) -> int:
+    """How many sessions of ``row_bytes`` each have room."""
+    return int(SPARE * free_bytes(device) // max(1, row_bytes))
+
+
 def check_rows(row_bytes: int, rows: int, device: torch.device) -> None:
     """Raises :class:`TooLarge` where ``rows`` sessions of ``row_bytes`` each have no room."""
-    free = SPARE * free_bytes(device)
-    if row_bytes * rows > free:
-        fits = int(free // max(1, row_bytes))
+    if rows > (fits := most_rows(row_bytes, device)):
         advice = f"give --sessions {fits}" if fits else "take a device with more memory, or a smaller model"
         raise TooLarge(
             f"{rows} sessions of {gigabytes(row_bytes)} each need {gigabytes(row_bytes * rows)}, and "
-            f"{gigabytes(int(free))} are free on {device}; {advice}"
+            f"{gigabytes(int(SPARE * free_bytes(device)))} are free on {device}; {advice}"
         )
 
 

@@ -81,7 +81,8 @@ def choose_device(wanted: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise CannotLoad(f"models run on cpu and cuda, not on {wanted!r}")
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise CannotLoad(f"there is no device {wanted} here (or this torch cannot use it); give --device cpu")
+        why = "no driver shows it" if torch.version.cuda else "this torch is built without CUDA; pytorch.org has others"
+        raise CannotLoad(f"there is no device {wanted} here ({why}): take a machine with one, or give --device cpu")
     return device
 
 

@@ -39,6 +39,8 @@ class Spec:
     """Threads of a CPU; 0: as many as torch likes."""
     context: int = 0
     """Positions that a dialogue with a model that takes turns may have; 0: as many as are sensible."""
+    graphs: bool = True
+    """Whether steps of a model that hears and speaks in frames are captured in CUDA graphs, on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

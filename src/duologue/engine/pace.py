@@ -28,14 +28,21 @@ LATELY = 64
 """Steps that the load is taken from: the slowest fifth of them counts for nothing, hiccups are not load."""
 
 
+def powers(rows: int) -> list[int]:
+    """1, 2, 4 … up to ``rows``, and that."""
+    return sorted({*(2**k for k in range(rows.bit_length())), rows})
+
+
 class Pace:
     """The cost of steps by the number of rows."""
 
-    def __init__(self, period: float, *, lap: int = 1) -> None:
+    def __init__(self, period: float, *, lap: int = 1, together: bool = False) -> None:
         """``period``: seconds that a step may take: those of a frame. ``lap``: how many steps are taken together, where
-        single ones differ by what they have to do."""
+        single ones differ by what they have to do. ``together``: a step of some of the seats costs as much as one of
+        all, and that as much as one of the next number of rows that was measured."""
         self.period = period
         self._lap = lap
+        self._together = together
         self._steps: list[tuple[float, float]] = []
         """Those of the lap that is not over: (took, expected)."""
         self._cost: list[tuple[int, float]] = []
@@ -47,7 +54,7 @@ class Pace:
 
     def measure(self, rows: int, take: Callable[[int], float]) -> None:
         """Measure steps of 1, 2, 4 … up to ``rows`` rows: ``take`` says how many seconds one of so many takes."""
-        for size in sorted({*(2**k for k in range(rows.bit_length()) if 2**k <= rows), rows}):
+        for size in powers(rows):
             self.measured(size, take(size))
             if self.cost(size) > self.period:
                 break  # more will not be seated anyway
@@ -90,6 +97,8 @@ class Pace:
         if at == len(known):
             many, high = known[-1]
             return high * rows / many
+        if self._together:
+            return known[at][1]
         (few, low), (many, high) = known[at - 1], known[at]
         return low + (high - low) * (rows - few) / (many - few)
 
@@ -103,6 +112,10 @@ class Pace:
     def beats(self, seats: int) -> int:
         """How many times in a frame the engine ticks for so many seats: 1, 2, 4, 8 or 16."""
         load, beats = self.load, MOST_BEATS
-        while beats > 1 and beats * self._measured(max(1, -(-seats // beats))) * load > BUSY * self.period:
+        while beats > 1 and beats * self._measured(self._share(seats, beats)) * load > BUSY * self.period:
             beats //= 2
         return beats
+
+    def _share(self, seats: int, beats: int) -> int:
+        """How many rows a step at each of so many beats costs."""
+        return seats if self._together else max(1, -(-seats // beats))

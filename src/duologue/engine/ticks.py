@@ -37,6 +37,7 @@ from duologue.engine.messages import (
 from duologue.engine.pace import Pace
 from duologue.engine.seats import Seats
 from duologue.engine.spelling import Spelling
+from duologue.engine.stepping import Recorder, stepper
 from duologue.models.contract import FrameModel, Prompted
 from duologue.nn.rows import Rows, State
 
@@ -83,15 +84,17 @@ class Engine(Generic[S]):
         emit: Callable[[Sequence[Event]], None],
         *,
         device: torch.device | str = "cpu",
+        recorder: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``emit`` is given the events of a tick at once."""
+        """``emit`` is given the events of a tick at once; ``recorder`` as in :mod:`.stepping`."""
         self._model = model
         self._rows = rows
         self._device = torch.device(device)
         self._now = clock
-        self._state = model.state(rows)
-        self.pace = Pace(model.frame / model.rate)
+        self._stepper = stepper(model, rows, self._device, recorder)
+        self._state = self._stepper.state
+        self.pace = Pace(model.frame / model.rate, together=self._stepper.together)
         self._seats: Seats[Guest] = Seats(rows, self.pace, emit, clock)
         self._guests = self._seats.guests
         self._zero = clock()
@@ -111,7 +114,7 @@ class Engine(Generic[S]):
             for attempt in range(repeats + 2):
                 self._model.age(self._state, rows, context)
                 began = self._now()
-                self._step_model(rows, wave)
+                self._step_model(rows.host, wave)
                 if attempt >= 2:  # the first ones also warm up
                     took.append(self._now() - began)
             return sorted(took)[len(took) // 2]
@@ -120,12 +123,10 @@ class Engine(Generic[S]):
         self._state.reset(Rows.of(range(self._rows), self._device))
         self._new_beats()
 
-    def _step_model(self, rows: Rows, wave: torch.Tensor) -> Spoken:
-        with torch.inference_mode():
-            frames = self._model.step(self._state, rows, wave.to(self._device))
-            said = frames.wave.cpu().numpy()  # waits for the device
+    def _step_model(self, rows: Sequence[int], wave: torch.Tensor) -> Spoken:
+        frames = self._stepper.step(rows, wave)
         pieces = [None if token is None else self._model.text(token) for token in frames.text]
-        return Spoken(said, pieces, frames.ready, frames.inclined)
+        return Spoken(frames.wave.numpy(), pieces, frames.ready, frames.inclined)
 
     # -- time -----------------------------------------------------------------------------------------------
 
@@ -213,7 +214,7 @@ class Engine(Generic[S]):
         self.hand_out()
         until = began + self.beat.every
         behind = [guest for guest in self._guests.values() if guest.priming is None and guest.inlet.ready]
-        if behind and self._now() + self.pace.cost(len(behind)) <= until:
+        if behind and self._now() + self.pace.cost(self._width(behind)) <= until:
             self._step(behind)
         self._prime(until)
         self.hand_out()
@@ -226,7 +227,7 @@ class Engine(Generic[S]):
         if not guests:
             return
         guests.sort(key=lambda guest: guest.row)  # neighbouring rows are taken without a copy
-        rows = Rows.of([guest.row for guest in guests], self._device)
+        rows = [guest.row for guest in guests]
         wave = torch.from_numpy(np.stack([guest.inlet.take() for guest in guests]))
         began = self._now()
         try:
@@ -235,16 +236,20 @@ class Engine(Generic[S]):
         except Exception as error:  # noqa: BLE001  (whatever it is, the others go on)
             self._failed(guests, error)
             return
-        self._seats.took(len(guests), self._now() - began)
-        self._hand_over(guests, rows, spoken)
+        self._seats.took(self._width(guests), self._now() - began)
+        self._hand_over(guests, spoken)
 
-    def _hand_over(self, guests: list[Guest], rows: Rows, spoken: Spoken) -> None:
+    def _width(self, guests: Sequence[Guest]) -> int:
+        """How many rows a step of these costs."""
+        return self._stepper.width([guest.row for guest in guests])
+
+    def _hand_over(self, guests: list[Guest], spoken: Spoken) -> None:
         whole = [bool(np.isfinite(wave).all()) for wave in spoken.wave]
         broken = []
         for n, guest in enumerate(guests):
             guest.steps += 1
             if guest.steps == 1 and guest.manner == "kyutai":
-                self._model.restart_codec(self._state, rows.pick([n]))
+                self._model.restart_codec(self._state, Rows.of([guest.row], self._device))
             if not whole[n]:
                 broken.append(guest)
             elif spoken.ready[n]:

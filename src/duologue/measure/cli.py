@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from tqdm import tqdm
@@ -25,6 +25,9 @@ from duologue.measure.results import keep_first_response
 from duologue.measure.serving import own_server
 from duologue.measure.voices import VoiceError
 from duologue.options import brain_options, model_options
+
+if TYPE_CHECKING:
+    from duologue.measure.ticking import Tick
 
 T = TypeVar("T")
 
@@ -532,30 +535,35 @@ def footprint(model: str, as_json: bool, sessions: int, talking: int, duration: 
 @model_options
 @click.option("--sessions", default="1,2,4,8", show_default=True, help="How many at once, one run each.")
 @click.option("--ticks", type=click.IntRange(5), default=50, show_default=True, help="Ticks of each run.")
+@click.option("--most", is_flag=True, help="Go on with more sessions until it is known how many are held at most.")
 @JSON
-def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> None:
+def engine(model: str, sessions: str, ticks: int, most: bool, as_json: bool, **how: Any) -> None:
     """What a tick of a neural model costs with so many sessions, how many are held in real time, and how soon one that
     takes turns responds."""
     try:
+        import structlog
+
         from duologue.engine.fit import TooLarge
         from duologue.engine.loading import CannotLoad
-        from duologue.measure.ticking import Tick, ticking
+        from duologue.measure.ticking import ticking
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install 'duologue[models]'") from error
     counts = [int(part) if part.strip().isdecimal() else 0 for part in sessions.split(",")]
     if min(counts) < 1:
         raise click.UsageError(f"--sessions takes numbers like 1,2,4,8, not {sessions!r}")
 
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # the other one is for figures
+
     def told(tick: Tick) -> None:
         if not as_json:
             at_once = f"{tick.sessions:>4} at once"
             click.echo(
                 f"{at_once}   median {tick.median_ms:7.2f} ms   p99 {tick.p99_ms:7.2f} ms   "
-                f"{tick.real_time_factor:.3f} of real time"
+                f"{tick.real_time_factor:.3f} of real time{_beside(tick)}"
             )
 
     try:
-        result = ticking(model, sessions=counts, ticks=ticks, told=told, **how)
+        result = ticking(model, sessions=counts, ticks=ticks, most=most, told=told, **how)
     except (CannotLoad, TooLarge) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -564,12 +572,24 @@ def engine(model: str, sessions: str, ticks: int, as_json: bool, **how: Any) -> 
     click.echo(f"{result.model} on {result.device} in {result.dtype}, {result.threads} threads, long conversations")
     click.echo(f"  weights             {result.weights_mb:.0f} MB")
     click.echo(f"  each session        {result.session_mb:.1f} MB")
-    click.echo(f"  held in real time   {result.held} (of those tried)")
+    last = result.ticks[-1]
+    if last.used_mb is not None:
+        how_run = f"CUDA graphs, {last.graphs_mb:.0f} MB" if last.graphs else "kernel by kernel, without CUDA graphs"
+        click.echo(f"  steps               {how_run}")
+        click.echo(f"  in use in all       {last.used_mb:.0f} MB with {last.sessions} sessions")
+    click.echo(f"  memory for          {result.room} sessions")
+    click.echo(f"  held in real time   {result.held} ({result.held_is})")
     if (first := result.response) is not None:
         click.echo(
             f"  first response      {first.total_ms:.1f} ms after a question is known: encoder {first.encoder_ms:.1f}, "
             f"prefill {first.prefill_ms:.1f}, {first.steps} step(s) {first.steps_ms:.1f}"
         )
+
+
+def _beside(tick: Tick) -> str:
+    """What is known of such a tick."""
+    known = {"goal": tick.goal_ms, "elsewhere": tick.elsewhere_ms, "an H200 takes at least": tick.least_ms}
+    return "".join(f", {name} {ms:.1f} ms" for name, ms in known.items() if ms is not None)
 
 
 @bench.command()

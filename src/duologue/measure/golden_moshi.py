@@ -193,7 +193,7 @@ def server_frames(moshi: Moshi, pcm: Tensor) -> list[dict[str, Any]]:
         if index == 0:
             state.mimi.reset(row)
         step = moshi.dialogue.step(state.dialogue, row, heard)
-        frames.append({"heard": heard, "step": step, "said": moshi.voiced(state, row, step)})
+        frames.append({"heard": heard, "step": step, "said": moshi.voiced(state, row, step).frames()})
     return frames
 
 

@@ -27,20 +27,23 @@ UNGENERATED = -2
 
 @dataclass(slots=True)
 class ColumnState:
-    """The columns of all rows."""
+    """The columns of all rows, on the device."""
 
     tokens: Tensor
-    """int64 [rows, streams, slots], on the device; column c lies in slot c mod slots."""
+    """int64 [rows, streams, slots]; column c lies in slot c mod slots."""
     given: Tensor
-    """bool like ``tokens``, on the host: not the model's to say."""
+    """bool like ``tokens``: not the model's to say."""
     offset: Tensor
-    """int64 [rows], on the host: the column that the next step reads."""
+    """int64 [rows]: the column that the next step reads."""
+    delays: Tensor
+    """int64 [streams], of all rows; kept here so that no step brings it to the device."""
+    initial: Tensor
+    """int64 [streams], likewise."""
 
     def reset(self, rows: Rows) -> None:
-        index = list(rows.host)
         rows.fill(self.tokens, UNGENERATED)
-        self.given[index] = False
-        self.offset[index] = 0
+        rows.fill(self.given, False)
+        rows.fill(self.offset, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,65 +74,68 @@ class Columns:
         shape = (rows, self.streams, self.max_delay + 2 + self.lag)
         return ColumnState(
             torch.full(shape, UNGENERATED, device=device),
-            torch.zeros(shape, dtype=torch.bool),
-            torch.zeros(rows, dtype=torch.int64),
+            torch.zeros(shape, dtype=torch.bool, device=device),
+            torch.zeros(rows, dtype=torch.int64, device=device),
+            torch.tensor(self.delays, device=device),
+            torch.tensor(self.initial, device=device),
         )
 
-    def _slots(self, state: ColumnState, rows: Rows, streams: range, ahead: int, delayed: bool) -> Tensor:
-        """Slots int64 [N, len(streams)], on the host, of the column ``ahead`` of each row's."""
-        shift = torch.tensor([self.delays[k] if delayed else 0 for k in streams])
-        slots: Tensor = (state.offset[list(rows.host)][:, None] + ahead + shift) % state.tokens.shape[2]
+    def _slots(self, state: ColumnState, offset: Tensor, streams: slice, delayed: bool) -> Tensor:
+        """Slots int64 [N, streams, 1] of the columns at ``offset`` [N], each stream delayed or none."""
+        delays = state.delays[streams]
+        column = offset[:, None] + delays if delayed else offset[:, None].expand(-1, len(delays))
+        slots: Tensor = column[..., None] % state.tokens.shape[2]
         return slots
 
-    def _give(self, state: ColumnState, rows: Rows, streams: range, ahead: int, tokens: Tensor) -> None:
-        slots = self._slots(state, rows, streams, ahead, delayed=True)
-        device, index = state.tokens.device, torch.tensor(streams)
-        state.tokens[rows.index[:, None], index.to(device), slots.to(device)] = tokens
-        state.given[torch.tensor(rows.host)[:, None], index, slots] = True
+    def _give(self, state: ColumnState, rows: Rows, streams: slice, ahead: int, tokens: Tensor) -> None:
+        slots = self._slots(state, rows.take(state.offset) + ahead, streams, delayed=True)
+        _write(rows, state.tokens[:, streams], slots, tokens[..., None])
+        _write(rows, state.given[:, streams], slots, True)
 
     def hear(self, state: ColumnState, rows: Rows, codes: Tensor) -> None:
         """The person's next frame of codes, [N, streams - 1 - spoken]."""
-        self._give(state, rows, range(1 + self.spoken, self.streams), self.lag, codes)
+        self._give(state, rows, slice(1 + self.spoken, self.streams), self.lag, codes)
 
     def give(self, state: ColumnState, rows: Rows, text: Tensor, codes: Tensor) -> None:
         """What the agent will say with the step to come: ``text`` [N], its own ``codes`` [N, spoken]."""
-        self._give(state, rows, range(1 + self.spoken), 1, torch.cat([text[:, None], codes], dim=1))
+        self._give(state, rows, slice(1 + self.spoken), 1, torch.cat([text[:, None], codes], dim=1))
 
     def read(self, state: ColumnState, rows: Rows) -> Tensor:
         """The column at each row's offset, int64 [N, streams]."""
-        device = state.tokens.device
-        slots = self._slots(state, rows, range(self.streams), 0, delayed=False)
-        column = rows.take(state.tokens).gather(2, slots.to(device)[..., None])[..., 0]
-        begun = state.offset[list(rows.host)][:, None] > torch.tensor(self.delays)
-        return torch.where(begun.to(device), column, torch.tensor(self.initial, device=device))
+        offset = rows.take(state.offset)
+        slots = self._slots(state, offset, slice(self.streams), delayed=False)
+        column = rows.take(state.tokens).gather(2, slots)[..., 0]
+        return torch.where(offset[:, None] > state.delays, column, state.initial)
 
     def coming(self, state: ColumnState, rows: Rows) -> tuple[Tensor, Tensor]:
         """What is already given of the column to be predicted.
 
-        Returns tokens int64 [N, 1 + predicted] (on the device; meaningless where not given) and bool likewise
-        (on the host).
+        Returns tokens int64 [N, 1 + predicted] (meaningless where not given) and bool likewise.
         """
-        slots = self._slots(state, rows, range(1 + self.predicted), 1, delayed=False)[..., None]
-        tokens = rows.take(state.tokens)[:, : 1 + self.predicted].gather(2, slots.to(state.tokens.device))
-        given = state.given[list(rows.host), : 1 + self.predicted].gather(2, slots)
+        streams = slice(1 + self.predicted)
+        slots = self._slots(state, rows.take(state.offset) + 1, streams, delayed=False)
+        tokens = rows.take(state.tokens)[:, streams].gather(2, slots)
+        given = rows.take(state.given)[:, streams].gather(2, slots)
         return tokens[..., 0], given[..., 0]
 
-    def advance(self, state: ColumnState, rows: Rows, column: Tensor) -> tuple[Tensor, list[bool]]:
+    def advance(self, state: ColumnState, rows: Rows, column: Tensor) -> tuple[Tensor, Tensor]:
         """The next column is ``column`` [N, 1 + predicted]; what was given stands in it already.
 
         Returns the newest frame that is complete, its delays undone, [N, 1 + predicted] (UNGENERATED where
-        none is), and whether there is one.
+        none is), and whether there is one, bool [N].
         """
-        host, device = torch.tensor(rows.host), state.tokens.device
-        index = torch.arange(1 + self.predicted)
-        slots = self._slots(state, rows, range(1 + self.predicted), 1, delayed=False)
-        state.tokens[rows.index[:, None], index.to(device), slots.to(device)] = column
-        state.given[host, :, state.offset[host] % state.tokens.shape[2]] = False
-        state.offset[host] += 1
+        streams, offset = slice(1 + self.predicted), rows.take(state.offset) + 1
+        _write(rows, state.tokens[:, streams], self._slots(state, offset, streams, delayed=False), column[..., None])
+        read = self._slots(state, offset - 1, slice(self.streams), delayed=False)
+        _write(rows, state.given, read, False)
+        rows.put(state.offset, offset)
 
-        slots = self._slots(state, rows, range(1 + self.predicted), -self.max_delay, delayed=True)
-        ready = state.offset[host] > self.max_delay
-        tokens = rows.take(state.tokens)[:, : 1 + self.predicted]
-        frame = tokens.gather(2, slots.to(device)[..., None])[..., 0]
-        frame = torch.where(ready[:, None].to(device), frame, UNGENERATED)
-        return frame, ready.tolist()
+        slots = self._slots(state, offset - self.max_delay, streams, delayed=True)
+        frame = rows.take(state.tokens)[:, streams].gather(2, slots)[..., 0]
+        ready = offset > self.max_delay
+        return torch.where(ready[:, None], frame, UNGENERATED), ready
+
+
+def _write(rows: Rows, state: Tensor, slots: Tensor, value: Tensor | bool) -> None:
+    """Write ``value`` [N, S, 1] to the ``slots`` [N, S, 1] of these rows of ``state`` [rows, S, slots]."""
+    rows.put(state, rows.take(state).scatter(2, slots, value))

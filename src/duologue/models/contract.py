@@ -21,6 +21,7 @@ from duologue.nn.rows import Rows, State
 
 S = TypeVar("S", bound=State)
 P = TypeVar("P", bound=State, contravariant=True)
+C = TypeVar("C", bound=State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,29 @@ class Frames:
     inclined: tuple[bool, ...]
     """Whether the model would most probably have said a word with this step, had it been free to. Of rows that
     are made to be silent (:meth:`FrameModel.hush`) it is the only sign of whether they still want to speak."""
+
+
+SILENT = -1
+"""Stands for a text token where there is none to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """:class:`Frames` on the device, before the host knows anything of them."""
+
+    wave: Tensor
+    """float32 [N, frame]; zeros for rows that are not ready."""
+    text: Tensor
+    """int64 [N]; :data:`SILENT` where there is none to show."""
+    ready: Tensor
+    """bool [N]."""
+    inclined: Tensor
+    """bool [N]."""
+
+    def frames(self) -> Frames:
+        """The same for the host, which waits for the device."""
+        text = tuple(None if token == SILENT else token for token in self.text.tolist())
+        return Frames(self.wave, text, tuple(self.ready.tolist()), tuple(self.inclined.tolist()))
 
 
 class FrameModel(Protocol[S]):
@@ -78,6 +102,22 @@ class FrameModel(Protocol[S]):
     def text(self, token: int) -> str:
         """A text token as it is shown, with its leading space where it begins a word; a byte of a character
         that has no token of its own as ``<0xE2>``."""
+
+
+@runtime_checkable
+class Capturable(Protocol[C]):
+    """A frame model whose step can be captured once and then replayed.
+
+    That is: what :meth:`advance` runs, and on which memory, is the same whatever the tensors hold. Nothing in it waits
+    for the device, brings anything to it, or has a shape that depends on a number.
+    """
+
+    def state(self, rows: int, *, whole: bool) -> C:
+        """As :meth:`FrameModel.state`; ``whole``: for :meth:`advance`, whatever the device."""
+
+    def advance(self, state: C, rows: Rows, wave: Tensor) -> Said:
+        """As :meth:`FrameModel.step`, all of it on the device. ``rows.active`` may say which of the rows take part;
+        what is said of the others means nothing."""
 
 
 @runtime_checkable

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from duologue.checkpoints.keys import Key, KeyTable
 from duologue.codecs.mimi import Mimi, MimiState
 from duologue.models.columns import ColumnState
-from duologue.models.contract import Frames
+from duologue.models.contract import SILENT, Frames, Said
 from duologue.models.moshi_config import EPAD, PAD, MoshiConfig
 from duologue.nn.cache import Cache
 from duologue.nn.decoder import Decoder
@@ -51,6 +51,11 @@ def fitted(codes: Sequence[int], count: int, card: int) -> list[int]:
 def embedded(tokens: Tensor, table: Tensor) -> Tensor:
     """Tokens [...] → [..., dim]; ``ZERO`` gives zeros."""
     return F.embedding(tokens.clamp(min=0), table) * (tokens != ZERO)[..., None]
+
+
+def says(text: Tensor) -> Tensor:
+    """Which text tokens are part of a word: bool like ``text``."""
+    return (text != EPAD) & (text != PAD)
 
 
 class MoshiLM(nn.Module):
@@ -173,8 +178,8 @@ class Step:
 
     frame: Tensor
     """int64 [N, 1 + dep_q]: text and codes of the newest complete frame, delays undone."""
-    ready: tuple[bool, ...]
-    """Whether there is one yet."""
+    ready: Tensor
+    """bool [N]: whether there is one yet."""
     column: Tensor
     """int64 [N, 1 + n_q]: what the model read."""
     text: Tensor
@@ -196,12 +201,13 @@ class Dialogue:
     text_sampling: Sampling = field(default_factory=lambda: Sampling(0.7, 25))
     audio_sampling: Sampling = field(default_factory=lambda: Sampling(0.8, 250))
 
-    def state(self, rows: int, chunk: int = 1) -> DialogueState:
-        """``rows`` dialogues at their start; ``chunk``: steps that a prompt may take at once."""
+    def state(self, rows: int, chunk: int = 1, whole: bool = False) -> DialogueState:
+        """``rows`` dialogues at their start; ``chunk``: steps that a prompt may take at once; ``whole`` as in
+        :mod:`duologue.nn.cache`."""
         device = self.lm.text_embedding.device
         return DialogueState(
             self.lm.config.columns.state(rows, device),
-            self.lm.temporal.cache(rows, chunk=chunk),
+            self.lm.temporal.cache(rows, chunk=chunk, whole=whole),
             torch.zeros(rows, dtype=torch.int64, device=device),
         )
 
@@ -216,8 +222,7 @@ class Dialogue:
         if heard.shape != (len(rows), c.heard):
             wanted = f"codes of {len(rows)} rows × {c.heard} codebooks"
             raise ValueError(f"{wanted} wanted, got {tuple(heard.shape)}")
-        positions = state.columns.offset[list(rows.host)].to(heard.device)
-        keys = draw_keys(rows.take(state.seeds), positions, 1 + c.dep_q)
+        keys = draw_keys(rows.take(state.seeds), rows.take(state.columns.offset), 1 + c.dep_q)
 
         columns.hear(state.columns, rows, heard)
         if said is not None:
@@ -226,8 +231,6 @@ class Dialogue:
         hidden = self.lm.think(self.lm.embed(column[..., None]), state.cache, rows)[:, 0]
 
         coming, given = columns.coming(state.columns, rows)
-        free = (~given).any(0).tolist()  # which streams of the new column any row has still to choose
-        given = given.to(heard.device)
         text_logits = self.lm.text_logits(hidden)
         text = torch.where(given[:, 0], coming[:, 0], self.text_sampling.choose(text_logits, keys[:, 0]))
 
@@ -236,13 +239,17 @@ class Dialogue:
             return torch.where(given[:, 1 + step], coming[:, 1 + step], token)
 
         # Depth steps after the last stream that is not given change nothing (PersonaPlex predicts the
-        # person's codes too, which are always given: half of its depth steps).
-        steps = max((k for k in range(1, 1 + c.dep_q) if free[k]), default=0)
+        # person's codes too, which are always given: half of its depth steps). Where the host may not look, all
+        # of the agent's are taken. (At the first step the person's delayed codes are not given yet; nobody reads them.)
+        steps = c.spoken
+        if rows.known:
+            free = (~given).any(0).tolist()  # which streams of the new column any row has still to choose
+            steps = max((k for k in range(1, 1 + c.dep_q) if free[k]), default=0)
         tokens, logits = self.lm.utter(hidden, text, steps, choose) if steps else ([], [])
         codes = torch.cat([*(token[:, None] for token in tokens), coming[:, 1 + steps :]], dim=1)
 
         frame, ready = columns.advance(state.columns, rows, torch.cat([text[:, None], codes], dim=1))
-        return Step(frame, tuple(ready), column, text, codes, hidden, text_logits, tuple(logits))
+        return Step(frame, ready, column, text, codes, hidden, text_logits, tuple(logits))
 
 
 @dataclass(slots=True)
@@ -279,8 +286,12 @@ class Moshi:
         """The ring's length: afterwards old steps make room for new ones."""
         return self.dialogue.lm.config.context
 
-    def state(self, rows: int, chunk: int = 1) -> MoshiState:
-        return MoshiState(self.mimi.state(rows), self.dialogue.state(rows, chunk))
+    def state(self, rows: int, chunk: int = 1, *, whole: bool | None = None) -> MoshiState:
+        """As the contract says; ``whole``: unless told otherwise on everything but a CPU, where a step costs less if it
+        goes by what the rings hold."""
+        if whole is None:
+            whole = self.dialogue.lm.text_embedding.device.type != "cpu"
+        return MoshiState(self.mimi.state(rows, whole), self.dialogue.state(rows, chunk, whole))
 
     def reset(self, state: MoshiState, rows: Rows, seeds: Sequence[int]) -> None:
         state.reset(rows)
@@ -291,30 +302,29 @@ class Moshi:
         self, state: MoshiState, rows: Rows, wave: Tensor, said: tuple[Tensor, Tensor] | None = None
     ) -> Frames:
         """As the contract says; ``said`` as in :meth:`Dialogue.step`."""
+        return self.advance(state, rows, wave, said).frames()
+
+    def advance(
+        self, state: MoshiState, rows: Rows, wave: Tensor, said: tuple[Tensor, Tensor] | None = None
+    ) -> Said:
+        """As the contract says; ``said`` as in :meth:`Dialogue.step`."""
         if wave.shape != (len(rows), self.frame):
             raise ValueError(f"a frame of {len(rows)} × {self.frame} samples wanted, got {tuple(wave.shape)}")
         config = self.dialogue.lm.config
         heard = self.mimi.encode_stream(wave[:, None], state.mimi.encoder, rows, config.heard)[..., 0]
         return self.voiced(state, rows, self.dialogue.step(state.dialogue, rows, heard, said))
 
-    def voiced(self, state: MoshiState, rows: Rows, step: Step) -> Frames:
+    def voiced(self, state: MoshiState, rows: Rows, step: Step) -> Said:
         """What a step said, as waves and text tokens."""
-        frame = step.frame[:, : 1 + self.dialogue.lm.config.spoken]
-        wave = torch.zeros(len(rows), self.frame, device=frame.device)
-        speaking = [n for n, ready in enumerate(step.ready) if ready]
-        if len(speaking) == len(rows):
-            wave = self.mimi.decode_stream(frame[:, 1:, None], state.mimi.decoder, rows)[:, 0].float()
-        elif speaking:
-            some = rows.pick(speaking)
-            codes = frame[speaking, 1:, None]
-            wave[speaking] = self.mimi.decode_stream(codes, state.mimi.decoder, some)[:, 0].float()
-        tokens = frame[:, 0].tolist()
-        likely = step.text_logits.argmax(-1).tolist()
-        text = tuple(
-            token if ready and token not in (EPAD, PAD) else None
-            for token, ready in zip(tokens, step.ready, strict=True)
+        text, codes = step.frame[:, 0], step.frame[:, 1 : 1 + self.dialogue.lm.config.spoken]
+        # Rows that are not ready go through the codec with any codes, and their streams do not begin.
+        wave = self.mimi.decode_stream(codes.clamp(min=0)[..., None], state.mimi.decoder, rows.where(step.ready))
+        return Said(
+            torch.where(step.ready[:, None], wave[:, 0].float(), 0.0),
+            torch.where(step.ready & says(text), text, SILENT),
+            step.ready,
+            says(step.text_logits.argmax(-1)),
         )
-        return Frames(wave, text, step.ready, tuple(token not in (EPAD, PAD) for token in likely))
 
     def hush(self, state: MoshiState, rows: Rows) -> None:
         """As the contract says, in the codes of silence that PersonaPlex's prompts have."""
@@ -329,10 +339,10 @@ class Moshi:
 
     def age(self, state: MoshiState, rows: Rows, steps: int) -> None:
         """As the contract says: the rings count as filled so far."""
-        index, codec = list(rows.host), self.mimi.config.steps
-        state.dialogue.cache.position[index] = steps
-        state.mimi.encoder.transformer.position[index] = codec * steps
-        state.mimi.decoder.transformer.position[index] = codec * steps
+        codec = self.mimi.config.steps
+        state.dialogue.cache.age(rows, steps)
+        state.mimi.encoder.transformer.age(rows, codec * steps)
+        state.mimi.decoder.transformer.age(rows, codec * steps)
 
     def text(self, token: int) -> str:
         return self.pieces(token).replace("▁", " ")

@@ -158,7 +158,7 @@ def replaying(
         lm.temporal.stream(embeddings.to(weight.device, weight.dtype)[None], state.cache, row)
         yield
     row.put(columns.tokens, voice.columns.to(weight.device)[None])
-    columns.offset[list(row.host)] += steps
+    row.put(columns.offset, row.take(columns.offset) + steps)
     # Its last frames' delayed codes stand in the columns to come.
     for stream, delay in enumerate(lm.config.delays):
         ahead = (steps + torch.arange(1, delay + 1)) % columns.tokens.shape[2]
@@ -189,8 +189,8 @@ class PersonaPlex(Moshi):
     def voices(self) -> tuple[str, ...]:
         return tuple(self._packed)
 
-    def state(self, rows: int, chunk: int = PIECE) -> MoshiState:
-        return super().state(rows, chunk)
+    def state(self, rows: int, chunk: int = PIECE, *, whole: bool | None = None) -> MoshiState:
+        return super().state(rows, chunk, whole=whole)
 
     def prime(self, state: MoshiState, row: Rows, voice: str, instructions: str) -> Iterator[None]:
         """As the contract says: a packed voice, then the text that says who to be."""

@@ -69,6 +69,17 @@ def rotate(x: Tensor, turn: Tensor, rope: Rope) -> Tensor:
     return torch.cat([turned.real, turned.imag], dim=-1).to(x.dtype)
 
 
+def added(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask [N, 1, T, L] as what is added to scores: -inf where a query may not look.
+
+    torch makes this of a mask anyway, and copies it so that its rows begin at multiples of 16, in every layer anew:
+    half a dozen kernels.
+    """
+    n, one, steps, length = mask.shape
+    rows = torch.zeros(n, one, steps, -(-length // 16) * 16, dtype=dtype, device=mask.device)
+    return rows[..., :length].masked_fill_(~mask, float("-inf"))
+
+
 FEW = 4
 """Up to so many queries, attention on a CPU is quicker spelt out than fused."""
 
@@ -76,8 +87,8 @@ FEW = 4
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention: ``q`` [N, heads, T, d] over ``k``, ``v`` [N, kv_heads, L, d].
 
-    ``mask``: bool, True where a query may look, broadcast to [N, heads, T, L] and the same for all heads;
-    ``None``: everywhere. Returns [N, T, heads·d].
+    ``mask``: bool, True where a query may look, or what :func:`added` makes of it, broadcast to [N, heads, T, L]
+    and the same for all heads; ``None``: everywhere. Returns [N, T, heads·d].
     """
     n, heads, steps, d = q.shape
     grouped = heads != k.shape[1]
@@ -89,6 +100,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     q = (q * d**-0.5).reshape(n, k.shape[1], -1, d)
     scores = q @ k.transpose(-1, -2)
     if mask is not None:
-        scores = scores.view(n, heads, steps, -1).masked_fill(~mask, float("-inf")).view(scores.shape)
+        apart = scores.view(n, heads, steps, -1)
+        apart = apart.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else apart + mask
+        scores = apart.view(scores.shape)
     out = torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
     return out.view(n, heads, steps, d).transpose(1, 2).flatten(2)

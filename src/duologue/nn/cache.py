@@ -12,6 +12,9 @@ keys). As a rule about positions it holds for any chunking; with g = 1 it is the
 
 Positions are kept on the host. Whoever drives a stream knows where it is, so slots, lengths and masks are
 worked out there once a call, for all layers, and nothing waits for the device.
+
+A *whole* cache keeps them on the device instead, and attends to whole rings under a mask: nothing that runs
+depends on how far anybody is, so that a step can be captured and replayed. It costs what full rings cost.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from duologue.nn.attention import attention
+from duologue.nn.attention import added, attention
 from duologue.nn.rows import Rows
 
 
@@ -33,9 +36,10 @@ class Cache:
     """A layer each: [rows, kv_heads, capacity, d]."""
     v: list[Tensor]
     position: Tensor
-    """int64 [rows], on the host: how many steps each row has taken."""
+    """int64 [rows], on the host, or with the keys if the cache is whole: how many steps each row has taken."""
     window: int
     group: int
+    whole: bool = False
 
     @classmethod
     def empty(
@@ -48,6 +52,7 @@ class Cache:
         window: int,
         group: int = 1,
         chunk: int = 1,
+        whole: bool = False,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Cache:
@@ -59,9 +64,10 @@ class Cache:
             # Zeros, not whatever memory holds: a NaN would survive a mask (0 · NaN).
             k=[torch.zeros(shape, device=device, dtype=dtype) for _ in range(layers)],
             v=[torch.zeros(shape, device=device, dtype=dtype) for _ in range(layers)],
-            position=torch.zeros(rows, dtype=torch.int64),
+            position=torch.zeros(rows, dtype=torch.int64, device=device if whole else "cpu"),
             window=window,
             group=group,
+            whole=whole,
         )
 
     @property
@@ -75,7 +81,16 @@ class Cache:
 
     def reset(self, rows: Rows) -> None:
         """Begin new streams. What the rings hold is out of every later query's sight."""
-        self.position[list(rows.host)] = 0
+        self.age(rows, 0)
+        for ring in (*self.k, *self.v) if self.whole else ():
+            rows.fill(ring, 0)  # a NaN that is left there would survive the mask
+
+    def age(self, rows: Rows, steps: int) -> None:
+        """These rows count as having taken so many steps."""
+        if self.whole:
+            rows.fill(self.position, steps)
+        else:
+            self.position[list(rows.host)] = steps
 
     def visit(self, rows: Rows, steps: int) -> Visit:
         """Prepare the next ``steps`` steps of these rows; :meth:`advance` once they are taken."""
@@ -83,6 +98,9 @@ class Cache:
             raise ValueError(
                 f"{steps} steps in one call: this cache takes multiples of {self.group} up to {self.chunk}"
             )
+        if self.whole:
+            q = rows.take(self.position)[:, None] + torch.arange(steps, device=self.position.device)
+            return Visit(self, rows, q, q % self.capacity, None, added(self._seen(q, self.capacity), self.k[0].dtype))
         device = self.k[0].device
         q = self.position[list(rows.host)][:, None] + torch.arange(steps)
         last = q[:, -1:]
@@ -92,16 +110,24 @@ class Cache:
         mask = None
         even = device.type == "cpu" or min(lengths) == max(lengths)
         if steps > 1 or self.capacity > self.window or not even:
-            slots = torch.arange(max(lengths))
-            held = last - (last - slots) % self.capacity  # the position whose key lies in each slot
-            end = q - q % self.group + self.group - 1
-            seen = (held[:, None] <= q[:, :, None]) & (held[:, None] > end[:, :, None] - self.window)
-            mask = (seen & (held[:, None] >= 0))[:, None].to(device)
+            mask = self._seen(q, max(lengths)).to(device)
         return Visit(self, rows, q.to(device), (q % self.capacity).to(device), lengths, mask)
+
+    def _seen(self, q: Tensor, length: int) -> Tensor:
+        """bool [N, 1, T, length]: what queries at positions ``q`` [N, T], the last of which are about to be taken, see
+        of the first slots."""
+        last, slots = q[:, -1:], torch.arange(length, device=q.device)
+        held = last - (last - slots) % self.capacity  # the position whose key lies in each slot
+        end = q - q % self.group + self.group - 1
+        seen = (held[:, None] <= q[:, :, None]) & (held[:, None] > end[:, :, None] - self.window)
+        return (seen & (held[:, None] >= 0))[:, None]
 
     def advance(self, rows: Rows, steps: int) -> None:
         """The steps of a visit are taken."""
-        self.position[list(rows.host)] += steps
+        if self.whole or rows.active is not None:
+            rows.put(self.position, rows.take(self.position) + steps)
+        else:
+            self.position[list(rows.host)] += steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +139,20 @@ class Visit:
     positions: Tensor
     slots: Tensor
     """int64 [N, T]: where the call's keys go."""
-    lengths: list[int]
-    """How many slots of each row are filled once the call's keys are in."""
+    lengths: list[int] | None
+    """How many slots of each row are filled once the call's keys are in; ``None``: whole rings count."""
     mask: Tensor | None
-    """bool [N, 1, T, L]: what each step sees of the first L slots; ``None``: all that is filled."""
+    """[N, 1, T, L], bool or added: what each step sees of the first L slots; ``None``: all that is filled."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         keys, values = self.cache.k[layer], self.cache.v[layer]
         at = self.rows.index[:, None]
+        # (A row that takes no part writes too, where its next step will: nobody sees that before.)
         keys[at, :, self.slots] = k
         values[at, :, self.slots] = v
         q = q.transpose(1, 2)
+        if self.lengths is None:
+            return attention(q, self.rows.take(keys), self.rows.take(values), self.mask)
         length = max(self.lengths)
         even = min(self.lengths) == length
         if self.rows.span is not None and (even or (self.mask is not None and q.device.type != "cpu")):
@@ -182,7 +211,7 @@ class Scratch:
 
     @property
     def positions(self) -> Tensor:
-        return torch.tensor([[self.step]], device=self.kv.device)
+        return torch.full((1, 1), self.step, device=self.kv.device)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         keys, values = self.kv[layer, 0], self.kv[layer, 1]

@@ -147,8 +147,10 @@ class Decoder(nn.Module):
             cache.advance(rows, steps)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
-    def cache(self, rows: int, *, length: int | None = None, group: int = 1, chunk: int = 1) -> Cache:
-        """An empty cache for ``rows`` streams; ``group`` and ``chunk`` as in :mod:`duologue.nn.cache`.
+    def cache(
+        self, rows: int, *, length: int | None = None, group: int = 1, chunk: int = 1, whole: bool = False
+    ) -> Cache:
+        """An empty cache for ``rows`` streams; ``group``, ``chunk`` and ``whole`` as in :mod:`duologue.nn.cache`.
 
         ``length``: of a decoder without a window, the positions that there is room for. Its rows may be taken back
         to any earlier position (``cache.position``): what lies behind is overwritten, and not seen before it is.
@@ -166,6 +168,7 @@ class Decoder(nn.Module):
             window=window,
             group=group,
             chunk=chunk,
+            whole=whole,
             device=norm.device,
             dtype=norm.dtype,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -23,6 +23,9 @@ class Rows:
     """int64 [N], on the device of the state."""
     span: slice | None
     """The rows as a slice where they are consecutive: taking them is then a view, not a copy."""
+    active: Tensor | None = None
+    """bool [N], on the device of the state: which of them take part. The others go through all of a step and keep what
+    they had. ``None``: all do. Where a step is captured, who takes part must not change what runs."""
 
     @classmethod
     def of(cls, rows: Iterable[int], device: torch.device | str = "cpu") -> Rows:
@@ -39,8 +42,22 @@ class Rows:
         return len(self.host)
 
     def pick(self, which: Iterable[int]) -> Rows:
-        """The rows at these places of the batch."""
-        return Rows.of((self.host[i] for i in which), self.index.device)
+        """The rows at these places of the batch, each taking part or not as it does here."""
+        places = list(which)
+        picked = Rows.of((self.host[i] for i in places), self.index.device)
+        return picked if self.active is None else replace(picked, active=self.active[places])
+
+    @property
+    def known(self) -> bool:
+        """Whether the host may look at what the step computes and let what follows depend on it: on a CPU, where that
+        waits for nothing, unless the step is captured."""
+        return self.active is None and self.index.device.type == "cpu"
+
+    def where(self, active: Tensor) -> Rows:
+        """These rows, of which only ``active``, bool [N], take part from now on."""
+        if self.known and bool(active.all()):
+            return self
+        return replace(self, active=active if self.active is None else self.active & active)
 
     def take(self, state: Tensor) -> Tensor:
         """These rows of ``state`` [rows, …] as [N, …]. Not to be written to: it may be a view."""
@@ -48,6 +65,9 @@ class Rows:
 
     def put(self, state: Tensor, value: Tensor) -> None:
         """Write ``value`` [N, …] to these rows of ``state`` [rows, …]."""
+        if self.active is not None:
+            active = self.active.view(-1, *(1,) * (value.dim() - 1))
+            value = torch.where(active, value, self.take(state))
         if self.span is not None:
             state[self.span] = value
         else:
@@ -55,7 +75,9 @@ class Rows:
 
     def fill(self, state: Tensor, value: float) -> None:
         """Set these rows of ``state`` to one value."""
-        if self.span is not None:
+        if self.active is not None:
+            self.put(state, torch.full_like(self.take(state), value))
+        elif self.span is not None:
             state[self.span] = value
         else:
             state.index_fill_(0, self.index, value)
