@@ -8,6 +8,9 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Tests that only compute, on virtual clocks, run two at a time; all others are about what happens in real time.
+COMPUTED := $(addprefix tests/, audio floor models protocol session terminal)
+
 .PHONY: talk test check floor clean
 
 talk: $(VENV)/talk.stamp
@@ -16,7 +19,8 @@ talk: $(VENV)/talk.stamp
 
 test: $(VENV)/test.stamp $(VENV)/clients.stamp check
 	@scripts/system-packages test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COMPUTED)
+	$(BIN)/python -m pytest $(COMPUTED:%=--ignore=%)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check src tests

@@ -16,6 +16,8 @@ from duologue.measure.voices import quiet_room, speak
 from session import scripted
 from session.scripted import Conversation, ScriptedBackend
 
+pytestmark = pytest.mark.timeout(300)
+
 MEGABYTES = 10 * 2**20
 """What the process may grow by; the sound itself would be 170 (a monologue) and 340 (the hour)."""
 
