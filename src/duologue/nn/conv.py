@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duologue.nn.linear import Packable
@@ -130,25 +131,32 @@ class CausalConv1d(Streaming, Packable):
         return x.as_strided(shape, (row, step * self.stride, step * self.dilation, channel)).flatten(2)
 
 
-def _overlapped(y: Tensor, state: Tail, rows: Rows, stride: int) -> Tensor:
+def _overlapped(y: Tensor, bias: Tensor | None, state: Tail, rows: Rows, stride: int) -> Tensor:
     """The sum of overlapping outputs, as far as it is final.
 
-    ``y`` [N, T, kernel, channels]: what each input step gives to the steps from its own on.
-    Returns [N, T · stride, channels], and leaves in ``state`` what is still to be added to.
+    ``y`` [N, T, kernel, channels]: what each input step gives to the steps from its own on; the ``bias`` [channels]
+    goes into every sum once. Returns [N, T · stride, channels], and leaves in ``state`` what is still to be added to.
     """
     n, steps, kernel, channels = y.shape
-    overlap = kernel - stride
-    whole = torch.zeros(n, steps * stride + overlap, channels, device=y.device, dtype=y.dtype)
-    whole[:, :overlap] = rows.take(state.tail)
-    # The kernel in pieces of a stride: piece j of every step lands j strides later, without overlap.
-    for start in range(0, kernel, stride):
+    final = steps * stride
+    whole = torch.empty(n, final + kernel - stride, channels, device=y.device, dtype=y.dtype)
+    # The kernel in pieces of a stride: piece j of every step lands j strides later, without overlap. The first one
+    # lies under all that is final.
+    first, at = y[:, :, :stride], whole[:, :final].unflatten(1, (steps, stride))
+    if bias is None:
+        at.copy_(first)
+    else:
+        torch.add(first, bias, out=at)
+    whole[:, final:] = 0
+    whole[:, : kernel - stride].add_(rows.take(state.tail))
+    for start in range(stride, kernel, stride):
         piece = y[:, :, start : start + stride]
         width = piece.shape[2]
         at = whole[:, start:]
         row, step, channel = at.stride()
         at.as_strided((n, steps, width, channels), (row, step * stride, step, channel)).add_(piece)
-    rows.put(state.tail, whole[:, steps * stride :])
-    return whole[:, : steps * stride]
+    rows.put(state.tail, whole[:, final:])
+    return whole[:, :final]
 
 
 class Filters(Packable):
@@ -182,8 +190,7 @@ class CausalConvTranspose1d(Streaming):
         assert isinstance(state, Tail)
         kernel, outputs, _ = self.transposed.weight.shape
         y = self.transposed.multiply(x).view(len(x), -1, kernel, outputs)
-        # The bias belongs in a sum once, so it comes after the overlaps are added.
-        return _overlapped(y, state, rows, self.stride) + self.transposed.bias
+        return _overlapped(y, self.transposed.bias, state, rows, self.stride)
 
 
 class ChannelwiseUpsample(Streaming):
@@ -201,7 +208,7 @@ class ChannelwiseUpsample(Streaming):
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, channels] → [N, T · stride, channels]."""
         assert isinstance(state, Tail)
-        return _overlapped(x[:, :, None] * self.weight, state, rows, self.stride)
+        return _overlapped(x[:, :, None] * self.weight, None, state, rows, self.stride)
 
 
 @dataclass(slots=True)
@@ -248,4 +255,16 @@ class Residual(Streaming):
         return self.block.state(rows)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
-        return x + self.block.stream(x, state, rows)
+        return self.block.stream(x, state, rows).add_(x)  # a new tensor, as a convolution's output is
+
+
+class ELU(nn.Module):
+    """x where it is positive, e^x - 1 elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype != torch.float32:
+            return F.elu(x)
+        # torch's own is made of expm1, which costs a CPU six times as much as exp. What the subtraction loses is
+        # 6e-8 at the most; e^y - 1 is never below y; and from -20 on it is -1.
+        below = x.clamp(-20, 0).exp_().sub_(1)
+        return torch.maximum(x, below, out=below)
