@@ -23,8 +23,11 @@ from torch import Tensor, nn
 from duologue.nn.linear import Packable
 from duologue.nn.rows import Rows, State
 
+WIDE = 64
+"""Numbers that a product must have to sum over, to be worth being one."""
+
 LONG = 64
-"""From so many outputs on, rows on a CPU go one by one: the windows of one row stay in its cache."""
+"""From so many outputs on, rows are multiplied end to end."""
 
 
 class Streaming(nn.Module):
@@ -69,6 +72,9 @@ class CausalConv1d(Streaming, Packable):
 
     Before a stream's start lie (kernel - 1) · dilation + 1 - stride steps of zeros, or
     (``start="replicate"``) copies of the first step. Takes whole strides only.
+
+    Packed for a CPU, the kernel is cut into pieces of a stride. Then what a piece sees of a stream lies there as it is,
+    step after step, and need not be laid out: a sum of products instead of one over copies.
     """
 
     def __init__(
@@ -89,14 +95,22 @@ class CausalConv1d(Streaming, Packable):
         self.dilation = dilation
         self.reach = (kernel - 1) * dilation + 1 - stride
         self.start = start
+        self.taps = kernel
+        """How many taps of the kernel a piece has."""
         if self.reach < 0:
             raise ValueError(f"a kernel of {kernel} leaves gaps at a stride of {stride}")
 
     def matrices(self) -> Sequence[Tensor]:
-        return [self.weight.flatten(1)]
+        return [piece.flatten(1) for piece in torch.split(self.weight, self.taps, dim=1)]
 
     def addend(self) -> Tensor | None:
         return self.bias
+
+    def pack(self) -> None:
+        _, kernel, inputs = self.weight.shape
+        if kernel % self.stride == 0 and self.stride * inputs >= WIDE:
+            self.taps = self.stride
+        super().pack()
 
     def state(self, rows: int) -> Tail:
         like = self.packed[0] if self.packed else self.weight
@@ -116,19 +130,29 @@ class CausalConv1d(Streaming, Packable):
             x = torch.cat([tail, x], dim=1)
             rows.put(state.tail, x[:, steps:])
         outputs = steps // self.stride
-        if len(x) > 1 and outputs > LONG and x.device.type == "cpu":
-            return torch.cat([self.multiply(self._windows(row, outputs)) for row in torch.split(x, 1)])
-        return self.multiply(self._windows(x, outputs))
+        n, padded, _ = x.shape
+        if n == 1 or outputs <= LONG or padded % self.stride:
+            return self._sum(x, outputs)
+        # The last outputs of each row but the last see the next row too, and are left out.
+        together = self._sum(x.reshape(1, n * padded, -1), (n * padded - self.reach) // self.stride)
+        width = together.shape[2]
+        return together.as_strided((n, outputs, width), (padded // self.stride * width, width, 1))
 
-    def _windows(self, x: Tensor, outputs: int) -> Tensor:
-        """What each output sees, one after another: [N, outputs, kernel · inputs]."""
-        kernel = self.weight.shape[1]
-        if kernel == 1:
-            return x[:, :: self.stride]
+    def _sum(self, x: Tensor, outputs: int) -> Tensor:
+        """Over the kernel's pieces."""
+        y = self.multiply(self._windows(x, 0, outputs))
+        for piece in range(1, self.weight.shape[1] // self.taps):
+            y = self.multiply(self._windows(x, piece, outputs), piece, onto=y)
+        return y
+
+    def _windows(self, x: Tensor, piece: int, outputs: int) -> Tensor:
+        """What a piece of the kernel sees for each output, one after another: [N, outputs, taps · inputs]."""
         x = x.contiguous()
         row, step, channel = x.stride()
-        shape = (len(x), outputs, kernel, x.shape[2])
-        return x.as_strided(shape, (row, step * self.stride, step * self.dilation, channel)).flatten(2)
+        shape = (len(x), outputs, self.taps, x.shape[2])
+        strides = (row, step * self.stride, step * self.dilation, channel)
+        begin = piece * self.taps * self.dilation * step
+        return x.as_strided(shape, strides, x.storage_offset() + begin).flatten(2)
 
 
 def _overlapped(y: Tensor, bias: Tensor | None, state: Tail, rows: Rows, stride: int) -> Tensor:
@@ -142,7 +166,7 @@ def _overlapped(y: Tensor, bias: Tensor | None, state: Tail, rows: Rows, stride:
     whole = torch.empty(n, final + kernel - stride, channels, device=y.device, dtype=y.dtype)
     # The kernel in pieces of a stride: piece j of every step lands j strides later, without overlap. The first one
     # lies under all that is final.
-    first, at = y[:, :, :stride], whole[:, :final].unflatten(1, (steps, stride))
+    first, at = y[:, :, :stride], whole[:, :final].view(n, steps, stride, channels)
     if bias is None:
         at.copy_(first)
     else:
