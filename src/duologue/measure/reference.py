@@ -155,12 +155,10 @@ def _codec(model: Moshi, sessions: int, full: bool) -> Callable[[], object]:
 
 
 def _weight_bytes(lm: torch.nn.Module) -> int:
-    """Of what is multiplied by and looked up in; a quantized map's plain weight is gone, its eight bits are there."""
-    quantized = [each for each in lm.modules() if isinstance(each, Linear) and each.scales]
-    gone = {id(each.weight) for each in quantized}
-    plain = sum(each.numel() * each.element_size() for each in lm.parameters() if id(each) not in gone)
-    kept = _tensors([[each.packed, each.scales] for each in quantized])
-    return plain + sum(each.numel() * each.element_size() for each in kept)
+    """Of all that is multiplied by. Embeddings are tables, of which a step reads a row or two."""
+    maps = [each for each in lm.modules() if isinstance(each, Linear)]
+    kept = _tensors([[each.packed, each.scales] if each.scales else [each.weight] for each in maps])
+    return sum(each.numel() * each.element_size() for each in kept)
 
 
 def _ring_bytes(model: Moshi) -> int:
