@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -49,20 +48,3 @@ def glibc() -> None:
 def test_what_is_freed_is_returned(script: str) -> None:
     assert kept(script) > 30, "left alone, it is kept; or else there is no need for any of this"
     assert kept(script, "returning") <= 3
-
-
-HUGE = """
-import mmap, ctypes
-block = mmap.mmap(-1, 16 * 2**20)
-where = ctypes.addressof(ctypes.c_char.from_buffer(block))
-assert in_huge_pages(where, len(block))
-assert not in_huge_pages(where, 100)
-flags = [line.split()[1:] for line in open("/proc/self/smaps") if line.startswith("VmFlags")]
-print(any("hg" in each for each in flags))
-"""
-
-
-@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").is_dir(), reason="no huge pages here")
-def test_what_is_read_over_and_over_lies_in_huge_pages() -> None:
-    command = [sys.executable, "-c", "from duologue.memory import *\n" + HUGE]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "True\n"

@@ -1,4 +1,4 @@
-"""How a process that runs for months gives back what it needed for a moment, and holds what it keeps.
+"""How a process that runs for months gives back what it needed for a moment.
 
 glibc takes large blocks from the system, and returns them when they are freed; but at the first such block that is
 freed it raises the size from which a block counts as large, up to 32 MB. From then on minutes of sound lie on the heap
@@ -19,10 +19,6 @@ which a conversation has no need: nothing it does over and over is that large.""
 _M_MMAP_THRESHOLD = -3
 """glibc's malloc.h."""
 
-_HUGE = 2**21
-_MADV_HUGEPAGE = 14
-"""Linux's mman.h."""
-
 
 def return_large_blocks() -> bool:
     """From now on blocks of :data:`LARGE` are returned when they are freed; ``False``: this system's allocator cannot
@@ -36,17 +32,6 @@ def return_holes() -> None:
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(ctypes.c_size_t(0))
-
-
-def in_huge_pages(address: int, size: int) -> bool:
-    """Ask for pages of 2 MB, not 4 kB, for memory that is reserved, not yet touched, and is going to be
-    read over and over. What is not a whole such page stays as it is; ``False``: nothing is, or there are none here.
-    """
-    begin, end = -(-address // _HUGE) * _HUGE, (address + size) // _HUGE * _HUGE
-    madvise = _of_glibc("madvise")
-    if madvise is None or end <= begin:
-        return False
-    return madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_HUGEPAGE) == 0
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

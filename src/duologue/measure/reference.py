@@ -88,12 +88,12 @@ def beside(
             ("language model, full ring", kind, _dialogue, True, theirs.step),
             ("codec", "float32", _codec, False, theirs.codec),
         ):
-            one = _alternating(ours_at(ours, 1, full), other, steps)
-            many = _alternating(ours_at(ours, sessions, full), None, steps)
-            lines.append(Line(what, 1, kept, *one, 1.0))
-            told(lines[-1])
-            lines.append(Line(what, sessions, kept, many[0], one[1], many[0] / one[0]))
-            told(lines[-1])
+            one, many, one_of_theirs = _alternating(
+                [ours_at(ours, 1, full), ours_at(ours, sessions, full), other], steps
+            )
+            for count, took in ((1, one), (sessions, many)):
+                lines.append(Line(what, count, kept, took, one_of_theirs, took / one))
+                told(lines[-1])
     lm = ours.dialogue.lm
     return Beside(
         model=directory.name,
@@ -106,17 +106,13 @@ def beside(
     )
 
 
-def _alternating(
-    ours: Callable[[], object], theirs: Callable[[], object] | None, steps: int
-) -> tuple[float, float | None]:
+def _alternating(kinds: list[Callable[[], object]], steps: int) -> list[float]:
     """Medians in milliseconds."""
-    mine: list[float] = []
-    other: list[float] = []
+    took: list[list[float]] = [[] for _ in kinds]
     for _ in range(ROUNDS):
-        mine += _timed(ours, steps)
-        if theirs is not None:
-            other += _timed(theirs, steps)
-    return statistics.median(mine), statistics.median(other) if other else None
+        for kind, times in zip(kinds, took, strict=True):
+            times += _timed(kind, steps)
+    return [statistics.median(times) for times in took]
 
 
 def _timed(step: Callable[[], object], steps: int) -> list[float]:

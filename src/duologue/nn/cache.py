@@ -17,11 +17,11 @@ worked out there once a call, for all layers, and nothing waits for the device.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from duologue.memory import in_huge_pages
 from duologue.nn.attention import attention
 from duologue.nn.rows import Rows
 
@@ -56,15 +56,16 @@ class Cache:
         """Room for ``rows`` streams that take at most ``chunk`` steps a call."""
         if chunk % group:
             raise ValueError(f"a call of {chunk} steps cannot be made of whole groups of {group}")
-        shape = (rows, kv_heads, window + chunk - group, head_dim)
-        by_channel = (rows, kv_heads, head_dim, window + chunk - group)
-        cpu = torch.device(device).type == "cpu"
+        capacity = window + chunk - group
+        # Zeros, not whatever memory holds: a NaN would survive a mask (0 · NaN).
+        zeros = partial(torch.zeros, device=device, dtype=dtype)
+        shape = (rows, kv_heads, capacity, head_dim)
+        k = [zeros(shape) for _ in range(layers)]
+        if torch.device(device).type == "cpu":
+            k = [zeros(rows, kv_heads, head_dim, capacity).transpose(2, 3) for _ in range(layers)]
         return cls(
-            k=[
-                _ring(by_channel, device, dtype).transpose(2, 3) if cpu else _ring(shape, device, dtype)
-                for _ in range(layers)
-            ],
-            v=[_ring(shape, device, dtype) for _ in range(layers)],
+            k=k,
+            v=[zeros(shape) for _ in range(layers)],
             position=torch.zeros(rows, dtype=torch.int64),
             window=window,
             group=group,
@@ -108,15 +109,6 @@ class Cache:
     def advance(self, rows: Rows, steps: int) -> None:
         """The steps of a visit are taken."""
         self.position[list(rows.host)] += steps
-
-
-def _ring(shape: tuple[int, ...], device: torch.device | str, dtype: torch.dtype) -> Tensor:
-    """In huge pages on a CPU: eight full rings of 3000 steps are read a fifth faster there."""
-    ring = torch.empty(shape, device=device, dtype=dtype)
-    if ring.device.type == "cpu":
-        in_huge_pages(ring.data_ptr(), ring.nbytes)
-    # Zeros, not whatever memory holds: a NaN would survive a mask (0 · NaN).
-    return ring.zero_()
 
 
 @dataclass(frozen=True, slots=True)
