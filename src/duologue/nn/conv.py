@@ -1,8 +1,8 @@
 """Causal convolutions as streams.
 
-A causal convolution needs the end of what came before: its *tail*, kept per row, zeros at the start. A
-transposed convolution overlaps its outputs: there the tail is what the next input will still add to. Either
-way the sums are the same in any chunking, and a whole sequence is a stream fed at once.
+A causal convolution needs the end of what came before: its *tail*, kept per row, zeros at the start. So
+does a transposed convolution, whose outputs of one step are sums over that step and a few before. The sums
+are the same in any chunking, and a whole sequence is a stream fed at once.
 
 Time comes before channels, [N, T, channels]: a kernel's window is then a run of memory, and a convolution
 is one matrix product. A stream brings few steps at a time, where that is two to ten times faster on a CPU
@@ -91,6 +91,8 @@ class CausalConv1d(Streaming, Packable):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, kernel, inputs))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.inputs = inputs
+        self.kernel = kernel
         self.stride = stride
         self.dilation = dilation
         self.reach = (kernel - 1) * dilation + 1 - stride
@@ -107,14 +109,13 @@ class CausalConv1d(Streaming, Packable):
         return self.bias
 
     def pack(self) -> None:
-        _, kernel, inputs = self.weight.shape
-        if kernel % self.stride == 0 and self.stride * inputs >= WIDE:
+        if self.kernel % self.stride == 0 and self.stride * self.inputs >= WIDE:
             self.taps = self.stride
         super().pack()
 
     def state(self, rows: int) -> Tail:
         like = self.packed[0] if self.packed else self.weight
-        return Tail.empty(rows, self.reach, self.weight.shape[2], like)
+        return Tail.empty(rows, self.reach, self.inputs, like)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, inputs] → [N, T / stride, outputs]."""
@@ -141,7 +142,7 @@ class CausalConv1d(Streaming, Packable):
     def _sum(self, x: Tensor, outputs: int) -> Tensor:
         """Over the kernel's pieces."""
         y = self.multiply(self._windows(x, 0, outputs))
-        for piece in range(1, self.weight.shape[1] // self.taps):
+        for piece in range(1, self.kernel // self.taps):
             y = self.multiply(self._windows(x, piece, outputs), piece, onto=y)
         return y
 
@@ -155,66 +156,51 @@ class CausalConv1d(Streaming, Packable):
         return x.as_strided(shape, strides, x.storage_offset() + begin).flatten(2)
 
 
-def _overlapped(y: Tensor, bias: Tensor | None, state: Tail, rows: Rows, stride: int) -> Tensor:
-    """The sum of overlapping outputs, as far as it is final.
+class Filters(CausalConv1d):
+    """[N, T, inputs] → [N, T, stride · outputs]: the outputs of a transposed convolution, those of a step side by side.
 
-    ``y`` [N, T, kernel, channels]: what each input step gives to the steps from its own on; the ``bias`` [channels]
-    goes into every sum once. Returns [N, T · stride, channels], and leaves in ``state`` what is still to be added to.
+    Each is a sum over the last kernel / stride inputs, so this is a causal convolution over input steps.
     """
-    n, steps, kernel, channels = y.shape
-    final = steps * stride
-    whole = torch.empty(n, final + kernel - stride, channels, device=y.device, dtype=y.dtype)
-    # The kernel in pieces of a stride: piece j of every step lands j strides later, without overlap. The first one
-    # lies under all that is final.
-    first, at = y[:, :, :stride], whole[:, :final].view(n, steps, stride, channels)
-    if bias is None:
-        at.copy_(first)
-    else:
-        torch.add(first, bias, out=at)
-    whole[:, final:] = 0
-    whole[:, : kernel - stride].add_(rows.take(state.tail))
-    for start in range(stride, kernel, stride):
-        piece = y[:, :, start : start + stride]
-        width = piece.shape[2]
-        at = whole[:, start:]
-        row, step, channel = at.stride()
-        at.as_strided((n, steps, width, channels), (row, step * stride, step, channel)).add_(piece)
-    rows.put(state.tail, whole[:, final:])
-    return whole[:, :final]
 
-
-class Filters(Packable):
-    """What one input step of a transposed convolution gives to the steps from its own on."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__()
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__(inputs, stride * outputs, kernel // stride)
         self.weight = nn.Parameter(torch.empty(kernel, outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs))
+        self.each = stride
+        self.taps = 1
 
     def matrices(self) -> Sequence[Tensor]:
-        return [self.weight.flatten(0, 1)]
+        return [piece.flatten(0, 1) for piece in reversed(torch.split(self.weight, self.each))]
+
+    def addend(self) -> Tensor:
+        bias = self.get_parameter("bias")
+        return bias.repeat(self.each)
+
+
+def _whole(kernel: int, stride: int) -> None:
+    if kernel % stride:
+        raise ValueError(f"a kernel of {kernel} is not made of whole strides of {stride}")
 
 
 class CausalConvTranspose1d(Streaming):
-    """A transposed convolution cut on the right to ``stride`` outputs a step, so that it is causal."""
+    """A transposed convolution cut on the right to ``stride`` outputs a step, so that it is causal.
+
+    Its kernel is a multiple of the stride.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int) -> None:
         super().__init__()
-        self.transposed = Filters(inputs, outputs, kernel)
+        _whole(kernel, stride)
+        self.transposed = Filters(inputs, outputs, kernel, stride)
         self.stride = stride
-        if kernel < stride:
-            raise ValueError(f"a kernel of {kernel} leaves gaps at a stride of {stride}")
 
     def state(self, rows: int) -> Tail:
-        kernel, outputs, _ = self.transposed.weight.shape
-        return Tail.empty(rows, kernel - self.stride, outputs, self.transposed.bias)
+        return self.transposed.state(rows)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, inputs] → [N, T · stride, outputs]."""
-        assert isinstance(state, Tail)
-        kernel, outputs, _ = self.transposed.weight.shape
-        y = self.transposed.multiply(x).view(len(x), -1, kernel, outputs)
-        return _overlapped(y, self.transposed.bias, state, rows, self.stride)
+        y = self.transposed.stream(x, state, rows)
+        return y.view(*x.shape[:2], self.stride, -1).flatten(1, 2)
 
 
 class ChannelwiseUpsample(Streaming):
@@ -222,17 +208,24 @@ class ChannelwiseUpsample(Streaming):
 
     def __init__(self, channels: int, kernel: int, *, stride: int) -> None:
         super().__init__()
+        _whole(kernel, stride)
         self.weight = nn.Parameter(torch.empty(kernel, channels))
         self.stride = stride
 
     def state(self, rows: int) -> Tail:
         kernel, channels = self.weight.shape
-        return Tail.empty(rows, kernel - self.stride, channels, self.weight)
+        return Tail.empty(rows, kernel // self.stride - 1, channels, self.weight)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, channels] → [N, T · stride, channels]."""
         assert isinstance(state, Tail)
-        return _overlapped(x[:, :, None] * self.weight, None, state, rows, self.stride)
+        steps, before = x.shape[1], state.tail.shape[1]
+        x = torch.cat([rows.take(state.tail), x], dim=1)
+        rows.put(state.tail, x[:, steps:])
+        y = torch.zeros((), device=x.device, dtype=x.dtype)
+        for back, piece in enumerate(torch.split(self.weight, self.stride)):
+            y = y + x[:, before - back : before - back + steps, None] * piece
+        return y.flatten(1, 2)
 
 
 @dataclass(slots=True)
