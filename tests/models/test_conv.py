@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from duologue.codecs.mimi import in_pieces
-from duologue.nn.conv import CausalConv1d, CausalConvTranspose1d, ChannelwiseUpsample, Streaming
+from duologue.nn.conv import ELU, WIDE, CausalConv1d, CausalConvTranspose1d, ChannelwiseUpsample, Streaming
 from duologue.nn.linear import pack
 from duologue.nn.rows import Rows
 
@@ -32,30 +32,30 @@ def in_chunks(layer: Streaming, x: Tensor, sizes: list[int]) -> Tensor:
 
 @given(
     sizes=SIZES, kernel=st.integers(1, 7), stride=st.integers(1, 4), dilation=st.integers(1, 3),
-    replicate=st.booleans(), packed=st.booleans(),
+    inputs=st.sampled_from((3, WIDE)), replicate=st.booleans(), packed=st.booleans(),
 )  # fmt: skip
 def test_a_convolution(
-    sizes: list[int], kernel: int, stride: int, dilation: int, replicate: bool, packed: bool
+    sizes: list[int], kernel: int, stride: int, dilation: int, inputs: int, replicate: bool, packed: bool
 ) -> None:
     reach = (kernel - 1) * dilation + 1 - stride
     if reach < 0:
         return
     start = "replicate" if replicate else "zeros"
-    layer = filled(CausalConv1d(3, 5, kernel, stride=stride, dilation=dilation, start=start))
+    layer = filled(CausalConv1d(inputs, 5, kernel, stride=stride, dilation=dilation, start=start))
     weight, bias = layer.weight.detach().permute(0, 2, 1), layer.bias
     if packed:
         pack(layer)
     sizes = [size * stride for size in sizes]
-    x = noise(2, sum(sizes), 3)
+    x = noise(2, sum(sizes), inputs)
     padded = F.pad(x.transpose(1, 2), (reach, 0), mode="replicate" if replicate else "constant")
     want = F.conv1d(padded, weight, bias, stride, dilation=dilation).transpose(1, 2)
     torch.testing.assert_close(in_chunks(layer, x, sizes), want, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(layer(x), want, atol=1e-5, rtol=1e-5)
 
 
-@given(sizes=SIZES, stride=st.integers(1, 4), more=st.integers(0, 6), packed=st.booleans())
-def test_a_transposed_convolution(sizes: list[int], stride: int, more: int, packed: bool) -> None:
-    layer = filled(CausalConvTranspose1d(3, 5, stride + more, stride=stride))
+@given(sizes=SIZES, stride=st.integers(1, 4), strides=st.integers(1, 4), packed=st.booleans())
+def test_a_transposed_convolution(sizes: list[int], stride: int, strides: int, packed: bool) -> None:
+    layer = filled(CausalConvTranspose1d(3, 5, strides * stride, stride=stride))
     weight = layer.transposed.weight.detach().permute(2, 1, 0)
     if packed:
         pack(layer)
@@ -65,19 +65,36 @@ def test_a_transposed_convolution(sizes: list[int], stride: int, more: int, pack
     torch.testing.assert_close(in_chunks(layer, x, sizes), want, atol=1e-5, rtol=1e-5)
 
 
-@given(sizes=SIZES, stride=st.integers(1, 4), more=st.integers(0, 6))
-def test_a_channelwise_upsampling(sizes: list[int], stride: int, more: int) -> None:
-    layer = filled(ChannelwiseUpsample(5, stride + more, stride=stride))
+@given(sizes=SIZES, stride=st.integers(1, 4), strides=st.integers(1, 4))
+def test_a_channelwise_upsampling(sizes: list[int], stride: int, strides: int) -> None:
+    layer = filled(ChannelwiseUpsample(5, strides * stride, stride=stride))
     x = noise(2, sum(sizes), 5)
     whole = F.conv_transpose1d(x.transpose(1, 2), layer.weight.t()[:, None], None, stride, groups=5)
     want = whole[..., : x.shape[1] * stride].transpose(1, 2)
     torch.testing.assert_close(in_chunks(layer, x, sizes), want, atol=1e-5, rtol=1e-5)
 
 
-def test_long_pieces_of_several_rows_are_the_same_as_short_ones() -> None:
-    layer = filled(CausalConv1d(3, 5, 5, stride=2))
-    x = noise(3, 400, 3)
-    torch.testing.assert_close(layer(x), in_pieces(layer, x, 20), atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize(
+    ("inputs", "kernel", "stride", "dilation"), [(3, 5, 2, 1), (WIDE, 4, 2, 1), (WIDE, 3, 1, 2), (WIDE, 4, 2, 3)]
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_long_pieces_of_several_rows_are_the_same_as_short_ones(
+    inputs: int, kernel: int, stride: int, dilation: int, packed: bool
+) -> None:
+    for layer in (
+        filled(CausalConv1d(inputs, 5, kernel, stride=stride, dilation=dilation)),
+        filled(CausalConvTranspose1d(inputs, 5, 2 * stride, stride=stride)),
+    ):
+        if packed:
+            pack(layer)
+        x = noise(3, 400, inputs)
+        torch.testing.assert_close(layer(x), in_pieces(layer, x, 20), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_elu(dtype: torch.dtype) -> None:
+    x = torch.cat([noise(1000), torch.tensor([0.0, -1e-9, 1e-9, -19.9, -20.1, -1e30, 1e30])]).to(dtype)
+    torch.testing.assert_close(ELU()(x), F.elu(x), atol=1e-7, rtol=0)
 
 
 def test_half_a_stride_is_refused() -> None:
@@ -90,5 +107,5 @@ def test_half_a_stride_is_refused() -> None:
     "make", [lambda: CausalConv1d(1, 1, 2, stride=3), lambda: CausalConvTranspose1d(1, 1, 2, stride=3)]
 )
 def test_a_kernel_with_gaps_is_refused(make: object) -> None:
-    with pytest.raises(ValueError, match="gaps"):
+    with pytest.raises(ValueError, match=r"gaps|whole strides"):
         make()  # type: ignore[operator]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from duologue.nn.conv import CausalConv1d, CausalConvTranspose1d, Chain, Residual
+from duologue.nn.conv import ELU, CausalConv1d, CausalConvTranspose1d, Chain, Residual
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def _residuals(config: SEANetConfig, channels: int) -> list[nn.Module]:
     narrow = channels // c.compress
     return [
         Residual([
-            nn.ELU(),
+            ELU(),
             CausalConv1d(channels, narrow, c.residual_kernel_size, dilation=c.dilation_base**j),
-            nn.ELU(),
+            ELU(),
             CausalConv1d(narrow, channels, 1),
         ])
         for j in range(c.n_residual_layers)
@@ -81,9 +81,9 @@ def seanet_encoder(config: SEANetConfig) -> Chain:
     channels = c.n_filters
     for stride in reversed(c.ratios):
         layers += _residuals(c, channels)
-        layers += [nn.ELU(), CausalConv1d(channels, 2 * channels, 2 * stride, stride=stride)]
+        layers += [ELU(), CausalConv1d(channels, 2 * channels, 2 * stride, stride=stride)]
         channels *= 2
-    return Chain([*layers, nn.ELU(), CausalConv1d(channels, c.dimension, c.last_kernel_size)])
+    return Chain([*layers, ELU(), CausalConv1d(channels, c.dimension, c.last_kernel_size)])
 
 
 def seanet_decoder(config: SEANetConfig) -> Chain:
@@ -92,7 +92,7 @@ def seanet_decoder(config: SEANetConfig) -> Chain:
     channels = c.n_filters * 2 ** len(c.ratios)
     layers: list[nn.Module] = [CausalConv1d(c.dimension, channels, c.kernel_size)]
     for stride in c.ratios:
-        layers += [nn.ELU(), CausalConvTranspose1d(channels, channels // 2, 2 * stride, stride=stride)]
+        layers += [ELU(), CausalConvTranspose1d(channels, channels // 2, 2 * stride, stride=stride)]
         channels //= 2
         layers += _residuals(c, channels)
-    return Chain([*layers, nn.ELU(), CausalConv1d(channels, 1, c.last_kernel_size)])
+    return Chain([*layers, ELU(), CausalConv1d(channels, 1, c.last_kernel_size)])

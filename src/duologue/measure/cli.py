@@ -357,8 +357,11 @@ def _recordings(
 @click.option("--sessions", type=click.IntRange(2), default=8, show_default=True, help="At once, of ours.")
 @click.option("--steps", type=click.IntRange(1), default=12, show_default=True, help="In each of five blocks.")
 @click.option("--dtype", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True)
+@click.option("--quantize", type=click.Choice(("none", "int8")), default="none", show_default=True, help="Of ours.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str, threads: int) -> None:
+def reference(
+    model: Path, as_json: bool, sessions: int, steps: int, dtype: str, quantize: str, threads: int
+) -> None:
     """Moshi beside Kyutai's own package: the same weights, in turns in one process."""
     from duologue.engine.loading import CannotLoad
     from duologue.measure.compared import Line
@@ -370,13 +373,15 @@ def reference(model: Path, as_json: bool, sessions: int, steps: int, dtype: str,
             bar.update()
 
         try:
-            result = beside(model, sessions=sessions, steps=steps, dtype=dtype, threads=threads, told=told)
+            result = beside(
+                model, sessions=sessions, steps=steps, dtype=dtype, quantize=quantize, threads=threads, told=told
+            )
         except (NoReference, CannotLoad) as error:
             raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return
-    click.echo(f"{result.model} on {result.processor}, {result.threads} thread(s), {dtype}")
+    click.echo(f"{result.model} on {result.processor}, {result.threads} thread(s)")
     for line in result.lines:
         click.echo(f"  {line}")
     click.echo(

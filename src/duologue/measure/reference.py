@@ -25,6 +25,7 @@ from duologue.engine.loading import CannotLoad
 from duologue.measure.compared import Line
 from duologue.models.moshi import Moshi
 from duologue.models.moshi_files import load_moshi
+from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
 REMEDY = "the reference is not installed: pip install --no-deps moshi einops (for this benchmark only)"
@@ -62,33 +63,37 @@ def beside(
     sessions: int = 8,
     steps: int = 12,
     dtype: str = "float32",
+    quantize: str = "none",
     threads: int = 1,
     told: Callable[[Line], None] = lambda line: None,
 ) -> Beside:
     """Measure a checkpoint of Moshi's published layout.
 
-    Raises :class:`NoReference`, :class:`~duologue.engine.loading.CannotLoad`.
+    ``quantize="int8"``: our language model's weights have eight bits, and the rest of both is bfloat16. Codecs are
+    float32 whatever is chosen. Raises :class:`NoReference`, :class:`~duologue.engine.loading.CannotLoad`.
     """
     torch.set_num_threads(threads)
-    precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    bits = 8 if quantize == "int8" else None
+    precision = torch.bfloat16 if bits else {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
     try:
-        ours = load_moshi(directory, device=torch.device("cpu"), dtype=precision)
+        ours = load_moshi(directory, device=torch.device("cpu"), dtype=precision, bits=bits)
     except CheckpointError as error:
         raise CannotLoad(str(error)) from error
     theirs = _Reference(directory, precision)
     lines: list[Line] = []
     with torch.inference_mode():
-        for what, ours_at, full, other in (
-            ("language model", _dialogue, False, theirs.step),
-            ("language model, full ring", _dialogue, True, theirs.step),
-            ("codec", _codec, False, theirs.codec),
+        kind = "int8" if bits else dtype
+        for what, kept, ours_at, full, other in (
+            ("language model", kind, _dialogue, False, theirs.step),
+            ("language model, full ring", kind, _dialogue, True, theirs.step),
+            ("codec", "float32", _codec, False, theirs.codec),
         ):
-            one = _alternating(ours_at(ours, 1, full), other, steps)
-            many = _alternating(ours_at(ours, sessions, full), None, steps)
-            lines.append(Line(what, 1, dtype, *one, 1.0))
-            told(lines[-1])
-            lines.append(Line(what, sessions, dtype, many[0], one[1], many[0] / one[0]))
-            told(lines[-1])
+            one, many, one_of_theirs = _alternating(
+                [ours_at(ours, 1, full), ours_at(ours, sessions, full), other], steps
+            )
+            for count, took in ((1, one), (sessions, many)):
+                lines.append(Line(what, count, kept, took, one_of_theirs, took / one))
+                told(lines[-1])
     lm = ours.dialogue.lm
     return Beside(
         model=directory.name,
@@ -96,22 +101,18 @@ def beside(
         threads=threads,
         lines=tuple(lines),
         gigabytes_a_second=round(_bandwidth(), 1),
-        weights_mb=round(sum(each.numel() * each.element_size() for each in lm.parameters()) / 1e6, 1),
+        weights_mb=round(_weight_bytes(lm) / 1e6, 1),
         ring_mb=round(_ring_bytes(ours) / 1e6, 1),
     )
 
 
-def _alternating(
-    ours: Callable[[], object], theirs: Callable[[], object] | None, steps: int
-) -> tuple[float, float | None]:
+def _alternating(kinds: list[Callable[[], object]], steps: int) -> list[float]:
     """Medians in milliseconds."""
-    mine: list[float] = []
-    other: list[float] = []
+    took: list[list[float]] = [[] for _ in kinds]
     for _ in range(ROUNDS):
-        mine += _timed(ours, steps)
-        if theirs is not None:
-            other += _timed(theirs, steps)
-    return statistics.median(mine), statistics.median(other) if other else None
+        for kind, times in zip(kinds, took, strict=True):
+            times += _timed(kind, steps)
+    return [statistics.median(times) for times in took]
 
 
 def _timed(step: Callable[[], object], steps: int) -> list[float]:
@@ -147,6 +148,13 @@ def _codec(model: Moshi, sessions: int, full: bool) -> Callable[[], object]:
         return model.mimi.decode_stream(codes, state.decoder, rows)
 
     return step
+
+
+def _weight_bytes(lm: torch.nn.Module) -> int:
+    """Of all that is multiplied by. Embeddings are tables, of which a step reads a row or two."""
+    maps = [each for each in lm.modules() if isinstance(each, Linear)]
+    kept = _tensors([[each.packed, each.scales] if each.scales else [each.weight] for each in maps])
+    return sum(each.numel() * each.element_size() for each in kept)
 
 
 def _ring_bytes(model: Moshi) -> int:

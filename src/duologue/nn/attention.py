@@ -93,6 +93,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     n, heads, steps, d = q.shape
     grouped = heads != k.shape[1]
     if q.device.type != "cpu" or steps > FEW:
+        if k.stride(-1) != 1:  # a CPU's ring of keys (duologue.nn.cache): the kernel would gather them for every query
+            k = k.contiguous()
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
         return out.transpose(1, 2).flatten(2)
     # Reading the keys is the work here. The fused kernel, made for many queries, reads them at two thirds

@@ -1,8 +1,8 @@
 """Causal convolutions as streams.
 
-A causal convolution needs the end of what came before: its *tail*, kept per row, zeros at the start. A
-transposed convolution overlaps its outputs: there the tail is what the next input will still add to. Either
-way the sums are the same in any chunking, and a whole sequence is a stream fed at once.
+A causal convolution needs the end of what came before: its *tail*, kept per row, zeros at the start. So
+does a transposed convolution, whose outputs of one step are sums over that step and a few before. The sums
+are the same in any chunking, and a whole sequence is a stream fed at once.
 
 Time comes before channels, [N, T, channels]: a kernel's window is then a run of memory, and a convolution
 is one matrix product. A stream brings few steps at a time, where that is two to ten times faster on a CPU
@@ -17,13 +17,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duologue.nn.linear import Packable
 from duologue.nn.rows import Rows, State
 
+WIDE = 64
+"""Numbers that a product must have to sum over, to be worth being one."""
+
 LONG = 64
-"""From so many outputs on, rows on a CPU go one by one: the windows of one row stay in its cache."""
+"""From so many outputs on, rows are multiplied end to end."""
 
 
 class Streaming(nn.Module):
@@ -68,6 +72,9 @@ class CausalConv1d(Streaming, Packable):
 
     Before a stream's start lie (kernel - 1) · dilation + 1 - stride steps of zeros, or
     (``start="replicate"``) copies of the first step. Takes whole strides only.
+
+    Packed for a CPU, the kernel is cut into pieces of a stride. Then what a piece sees of a stream lies there as it is,
+    step after step, and need not be laid out: a sum of products instead of one over copies.
     """
 
     def __init__(
@@ -84,22 +91,31 @@ class CausalConv1d(Streaming, Packable):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, kernel, inputs))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.inputs = inputs
+        self.kernel = kernel
         self.stride = stride
         self.dilation = dilation
         self.reach = (kernel - 1) * dilation + 1 - stride
         self.start = start
+        self.taps = kernel
+        """How many taps of the kernel a piece has."""
         if self.reach < 0:
             raise ValueError(f"a kernel of {kernel} leaves gaps at a stride of {stride}")
 
     def matrices(self) -> Sequence[Tensor]:
-        return [self.weight.flatten(1)]
+        return [piece.flatten(1) for piece in torch.split(self.weight, self.taps, dim=1)]
 
     def addend(self) -> Tensor | None:
         return self.bias
 
+    def pack(self) -> None:
+        if self.kernel % self.stride == 0 and self.stride * self.inputs >= WIDE:
+            self.taps = self.stride
+        super().pack()
+
     def state(self, rows: int) -> Tail:
         like = self.packed[0] if self.packed else self.weight
-        return Tail.empty(rows, self.reach, self.weight.shape[2], like)
+        return Tail.empty(rows, self.reach, self.inputs, like)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, inputs] → [N, T / stride, outputs]."""
@@ -115,75 +131,76 @@ class CausalConv1d(Streaming, Packable):
             x = torch.cat([tail, x], dim=1)
             rows.put(state.tail, x[:, steps:])
         outputs = steps // self.stride
-        if len(x) > 1 and outputs > LONG and x.device.type == "cpu":
-            return torch.cat([self.multiply(self._windows(row, outputs)) for row in torch.split(x, 1)])
-        return self.multiply(self._windows(x, outputs))
+        n, padded, _ = x.shape
+        if n == 1 or outputs <= LONG or padded % self.stride:
+            return self._sum(x, outputs)
+        # The last outputs of each row but the last see the next row too, and are left out.
+        together = self._sum(x.reshape(1, n * padded, -1), (n * padded - self.reach) // self.stride)
+        width = together.shape[2]
+        return together.as_strided((n, outputs, width), (padded // self.stride * width, width, 1))
 
-    def _windows(self, x: Tensor, outputs: int) -> Tensor:
-        """What each output sees, one after another: [N, outputs, kernel · inputs]."""
-        kernel = self.weight.shape[1]
-        if kernel == 1:
-            return x[:, :: self.stride]
+    def _sum(self, x: Tensor, outputs: int) -> Tensor:
+        """Over the kernel's pieces."""
+        y = self.multiply(self._windows(x, 0, outputs))
+        for piece in range(1, self.kernel // self.taps):
+            y = self.multiply(self._windows(x, piece, outputs), piece, onto=y)
+        return y
+
+    def _windows(self, x: Tensor, piece: int, outputs: int) -> Tensor:
+        """What a piece of the kernel sees for each output, one after another: [N, outputs, taps · inputs]."""
         x = x.contiguous()
         row, step, channel = x.stride()
-        shape = (len(x), outputs, kernel, x.shape[2])
-        return x.as_strided(shape, (row, step * self.stride, step * self.dilation, channel)).flatten(2)
+        shape = (len(x), outputs, self.taps, x.shape[2])
+        strides = (row, step * self.stride, step * self.dilation, channel)
+        begin = piece * self.taps * self.dilation * step
+        return x.as_strided(shape, strides, x.storage_offset() + begin).flatten(2)
 
 
-def _overlapped(y: Tensor, state: Tail, rows: Rows, stride: int) -> Tensor:
-    """The sum of overlapping outputs, as far as it is final.
+class Filters(CausalConv1d):
+    """[N, T, inputs] → [N, T, stride · outputs]: the outputs of a transposed convolution, those of a step side by side.
 
-    ``y`` [N, T, kernel, channels]: what each input step gives to the steps from its own on.
-    Returns [N, T · stride, channels], and leaves in ``state`` what is still to be added to.
+    Each is a sum over the last kernel / stride inputs, so this is a causal convolution over input steps.
     """
-    n, steps, kernel, channels = y.shape
-    overlap = kernel - stride
-    whole = torch.zeros(n, steps * stride + overlap, channels, device=y.device, dtype=y.dtype)
-    whole[:, :overlap] = rows.take(state.tail)
-    # The kernel in pieces of a stride: piece j of every step lands j strides later, without overlap.
-    for start in range(0, kernel, stride):
-        piece = y[:, :, start : start + stride]
-        width = piece.shape[2]
-        at = whole[:, start:]
-        row, step, channel = at.stride()
-        at.as_strided((n, steps, width, channels), (row, step * stride, step, channel)).add_(piece)
-    rows.put(state.tail, whole[:, steps * stride :])
-    return whole[:, : steps * stride]
 
-
-class Filters(Packable):
-    """What one input step of a transposed convolution gives to the steps from its own on."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__()
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__(inputs, stride * outputs, kernel // stride)
         self.weight = nn.Parameter(torch.empty(kernel, outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs))
+        self.each = stride
+        self.taps = 1
 
     def matrices(self) -> Sequence[Tensor]:
-        return [self.weight.flatten(0, 1)]
+        return [piece.flatten(0, 1) for piece in reversed(torch.split(self.weight, self.each))]
+
+    def addend(self) -> Tensor:
+        bias = self.get_parameter("bias")
+        return bias.repeat(self.each)
+
+
+def _whole(kernel: int, stride: int) -> None:
+    if kernel % stride:
+        raise ValueError(f"a kernel of {kernel} is not made of whole strides of {stride}")
 
 
 class CausalConvTranspose1d(Streaming):
-    """A transposed convolution cut on the right to ``stride`` outputs a step, so that it is causal."""
+    """A transposed convolution cut on the right to ``stride`` outputs a step, so that it is causal.
+
+    Its kernel is a multiple of the stride.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int) -> None:
         super().__init__()
-        self.transposed = Filters(inputs, outputs, kernel)
+        _whole(kernel, stride)
+        self.transposed = Filters(inputs, outputs, kernel, stride)
         self.stride = stride
-        if kernel < stride:
-            raise ValueError(f"a kernel of {kernel} leaves gaps at a stride of {stride}")
 
     def state(self, rows: int) -> Tail:
-        kernel, outputs, _ = self.transposed.weight.shape
-        return Tail.empty(rows, kernel - self.stride, outputs, self.transposed.bias)
+        return self.transposed.state(rows)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, inputs] → [N, T · stride, outputs]."""
-        assert isinstance(state, Tail)
-        kernel, outputs, _ = self.transposed.weight.shape
-        y = self.transposed.multiply(x).view(len(x), -1, kernel, outputs)
-        # The bias belongs in a sum once, so it comes after the overlaps are added.
-        return _overlapped(y, state, rows, self.stride) + self.transposed.bias
+        y = self.transposed.stream(x, state, rows)
+        return y.view(*x.shape[:2], self.stride, -1).flatten(1, 2)
 
 
 class ChannelwiseUpsample(Streaming):
@@ -191,17 +208,24 @@ class ChannelwiseUpsample(Streaming):
 
     def __init__(self, channels: int, kernel: int, *, stride: int) -> None:
         super().__init__()
+        _whole(kernel, stride)
         self.weight = nn.Parameter(torch.empty(kernel, channels))
         self.stride = stride
 
     def state(self, rows: int) -> Tail:
         kernel, channels = self.weight.shape
-        return Tail.empty(rows, kernel - self.stride, channels, self.weight)
+        return Tail.empty(rows, kernel // self.stride - 1, channels, self.weight)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, channels] → [N, T · stride, channels]."""
         assert isinstance(state, Tail)
-        return _overlapped(x[:, :, None] * self.weight, state, rows, self.stride)
+        steps, before = x.shape[1], state.tail.shape[1]
+        x = torch.cat([rows.take(state.tail), x], dim=1)
+        rows.put(state.tail, x[:, steps:])
+        y = torch.zeros((), device=x.device, dtype=x.dtype)
+        for back, piece in enumerate(torch.split(self.weight, self.stride)):
+            y = y + x[:, before - back : before - back + steps, None] * piece
+        return y.flatten(1, 2)
 
 
 @dataclass(slots=True)
@@ -248,4 +272,16 @@ class Residual(Streaming):
         return self.block.state(rows)
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
-        return x + self.block.stream(x, state, rows)
+        return self.block.stream(x, state, rows).add_(x)  # a new tensor, as a convolution's output is
+
+
+class ELU(nn.Module):
+    """x where it is positive, e^x - 1 elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype != torch.float32:
+            return F.elu(x)
+        # torch's own is made of expm1, which costs a CPU six times as much as exp. What the subtraction loses is
+        # 6e-8 at the most; e^y - 1 is never below y; and from -20 on it is -1.
+        below = x.clamp(-20, 0).exp_().sub_(1)
+        return torch.maximum(x, below, out=below)

@@ -45,21 +45,26 @@ class Packable(nn.Module):
         """A bias [outputs] that every product gets."""
         return None
 
-    def multiply(self, x: Tensor, which: int = 0) -> Tensor:
-        """[…, inputs] → […, outputs] by one of the matrices, the bias added."""
+    def multiply(self, x: Tensor, which: int = 0, onto: Tensor | None = None) -> Tensor:
+        """[…, inputs] → […, outputs] by one of the matrices, the bias added, or the product added to ``onto``."""
+        addend = self.addend() if onto is None else onto
         if self.scales:
             flat = x.reshape(-1, x.shape[-1])
             if missing := self.packed[which].shape[1] - flat.shape[1]:
                 flat = F.pad(flat, (0, missing))
-            product = torch._weight_int8pack_mm(flat, self.packed[which], self.scales[which])
-            addend = self.addend()
-            return (product if addend is None else product + addend).view(*x.shape[:-1], -1)
+            product = torch._weight_int8pack_mm(flat, self.packed[which], self.scales[which]).view(*x.shape[:-1], -1)
+            return product if addend is None else product + addend
         if self.packed:
-            out: Tensor = torch.ops.mkldnn._linear_pointwise(
-                x.contiguous(), self.packed[which], self.addend(), "none", [], ""
-            )
+            x, weight, linear = x.contiguous(), self.packed[which], torch.ops.mkldnn._linear_pointwise
+            out: Tensor
+            if onto is None:
+                out = linear(x, weight, addend, "none", [], "")
+            else:
+                out = linear.binary(x, onto, weight, None, "add")
             return out
-        return F.linear(x, self.matrices()[which], self.addend())
+        if onto is None:
+            return F.linear(x, self.matrices()[which], addend)
+        return F.linear(x, self.matrices()[which]) + onto
 
     def pack(self) -> None:
         """Lay the matrices out for this CPU and let the plain weight go."""
