@@ -39,6 +39,8 @@ class Utterance:
     """How sure the ear is, 0..1."""
     open_text: str | None = None
     """What an ear with an open vocabulary heard; better for names, often worse for commands."""
+    clarity: float | None = None
+    """How directly the voice came, in dB; ``None`` where the ear cannot say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Brain:
         text = utterance.text
         called = named(text, scene.persona.name) and not _below(utterance, _NO_IDEA)
         bounds, state = self._bounds, scene.state
-        cut_in = since is not None and since <= _OVER and not _below(utterance, bounds.sure)
+        cut_in = since is not None and since <= _OVER and not _below(utterance, bounds.sure.over(utterance.clarity))
         conversing = since is not None and since <= bounds.conversation and not state.lost
         talking = obliged or called or cut_in or conversing
         if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
@@ -359,7 +361,8 @@ def _is_free(pending: Pending) -> bool:
 
 def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
-    wanted = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
+    bound = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
+    wanted = bound.of(utterance.clarity)
     if utterance.confidence is not None:
         return utterance.confidence < wanted
     return at_odds(utterance.text, parse, utterance.open_text)
