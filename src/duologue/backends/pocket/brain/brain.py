@@ -177,7 +177,7 @@ class Brain:
         conversing = since is not None and since <= bounds.conversation and not state.lost
         talking = obliged or called or cut_in or conversing
         if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
-            return _told("say_again", _half_caught(scene)) if _broken_off(utterance, bounds) else _SILENCE
+            return _told("half_caught", _half_caught(scene)) if _broken_off(utterance, bounds) else _SILENCE
         if only_named(text, scene.persona.name):
             return _told("called", say(scene.one_of("Yes?", "Yes, I'm listening.", "I'm here.")))
         if parse is not None:
