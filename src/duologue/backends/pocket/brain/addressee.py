@@ -63,8 +63,8 @@ BOUNDS: Final[Mapping[Strictness, Bounds]] = {
 """Strict: nothing fits well enough out of the blue, it wants to be called by its name. Normal was chosen on strangers'
 first words (372 draws of the grammar and 251 sentences to others, those marked ``tune`` and ``judge``, in flite's slt,
 kal16 and awb and five voices of espeak-ng, dry, in rooms near by and from afar): words near by that are to the letter a
-skill's are requests however much the ear doubts them, from afar everything that was misheard was doubted more than 0.9
-or only fitted."""
+skill's are nearly always requests, however much the ear doubts them; from afar what was misheard as a request had a
+confidence below 0.9 or only fitted."""
 
 _CALLS: Final = frozenset({"hey", "hello", "okay", "dear", "oh", "um", "so", "yes", "no", "good", "morning", "evening"})
 _OTHERS: Final = word_set(
