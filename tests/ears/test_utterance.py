@@ -190,3 +190,21 @@ def test_beside_a_model_that_hears_the_open_ear_listens_along_or_once_all_is_sai
     assert said.open_text is not None
     assert said.open_text.count("french revolution") >= 3
     assert "french" not in said.text, "pocket's own vocabulary has no such word"
+
+
+def test_short_doubtful_first_words_are_heard_once_more(decoder: pocketsphinx.Decoder) -> None:
+    utterance = Utterance(VOCABULARY, decoder, Channel.unknown())
+    wave = scene("the children were playing", "rms")
+    utterance.push(wave)
+    utterance.finish()
+    steps = 0
+    while utterance.ready:
+        utterance.step()
+        steps += 1
+    said, _ = utterance.conclude()
+    assert said.confidence is not None
+    assert said.confidence < 0.5
+    once = -(-len(wave) * 2 // 3 // 1600)
+    rehearsals = sum(-(-at // 1600) for at in (11_200, 19_200, 32_000) if at <= len(wave) * 2 // 3)
+    assert steps >= once + rehearsals + once - 3, "all of it was heard again at its end"
+    assert said.until == len(wave)

@@ -30,6 +30,7 @@ class Word:
     confidence: float | None = 0.9
     open_text: str | None = None
     interjection: str | None = None
+    clarity: float | None = None
 
 
 class ScriptedListening:

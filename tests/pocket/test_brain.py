@@ -36,10 +36,13 @@ class Talk:
         history: Sequence[HistoryItem] = (),
         confidence: float | None = None,
         open_text: str | None = None,
+        clarity: float | None = None,
         obliged: bool = False,
     ) -> str:
         """The reply, "" for silence."""
-        utterance = Utterance(text, confidence=confidence, open_text=open_text) if text is not None else None
+        utterance = None
+        if text is not None:
+            utterance = Utterance(text, confidence=confidence, open_text=open_text, clarity=clarity)
         self.plan = self.brain.plan(utterance, ask=Ask(), history=history, since_exchange=since, obliged=obliged)
         self.brain.commit(self.plan)
         return "" if self.plan.silent else self.plan.clauses.heard(None)
@@ -394,3 +397,26 @@ def test_what_is_left_follows_what_was_heard(parts: list[str], chars: int) -> No
 @given(st.text(alphabet="ab,. andbut;:", max_size=400))
 def test_cutting_loses_no_words(text: str) -> None:
     assert " ".join(cut(text)).split() == text.split()
+
+
+def test_out_of_the_blue_where_the_voice_comes_from_matters() -> None:
+    near, afar = 25.0, 10.0
+    assert Talk().say("tell me a joke", since=None, confidence=0.05, clarity=near)
+    assert Talk().say("tell me a joke", since=None, confidence=0.05) == ""
+    assert Talk().say("tell me a joke", since=None, confidence=0.8, clarity=afar) == ""
+    assert Talk().say("tell me a joke", since=None, confidence=0.95, clarity=afar)
+    assert Talk().say("pocket tell me a joke", since=None, confidence=0.5, clarity=afar), "it is called by its name"
+    assert Talk().say("tell me joke now then", since=None, confidence=0.05, clarity=near) == "", "it only fits"
+
+
+def test_a_request_from_near_by_whose_end_was_misheard_is_asked_about() -> None:
+    words, near, afar = "what day is april sixty is", 25.0, 10.0
+    talk = Talk()
+    assert "again" in talk.say(words, since=None, confidence=0.8, clarity=near)
+    assert "Thursday" in talk.say("what day is april sixteenth", since=3.0, confidence=0.01, clarity=near)
+    assert Talk().say(words, since=None, confidence=0.8, clarity=afar) == ""
+    assert Talk().say(words, since=None, confidence=0.8) == ""
+    assert Talk().say(words, since=None, confidence=0.01, clarity=near) == ""
+    assert Talk(strictness="strict").say(words, since=None, confidence=0.8, clarity=near) == ""
+    assert Talk().say("i do not know him", since=None, confidence=0.55, clarity=near) == "", "too little of it is known"
+    assert Talk().say("what day is april", since=None, confidence=0.3, clarity=near) == "", "it may go on"

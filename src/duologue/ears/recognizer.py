@@ -46,6 +46,8 @@ class Words:
     """What the open vocabulary makes of the same audio, where it was asked (free words, doubt)."""
     interjection: str | None = None
     """Which of the vocabulary's interjections it is most like, as long as it is no longer than one."""
+    clarity: float | None = None
+    """How directly the voice comes, in dB (:mod:`.clarity`); ``None`` where noise hides it."""
 
 
 class Listening:

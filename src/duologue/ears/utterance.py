@@ -16,6 +16,7 @@ import pocketsphinx
 
 from duologue.audio import Wave
 from duologue.ears.channel import Channel
+from duologue.ears.clarity import Clarity
 from duologue.ears.rate import RATE, Downsampler
 from duologue.ears.vocabulary import Vocabulary
 
@@ -35,6 +36,13 @@ _DOUBT_AFTER = RATE
 """How much must be heard before doubt counts: a second. The scores of a word or two say little."""
 _REHEAR_AT = (RATE * 7 // 10, RATE * 6 // 5, RATE * 2)
 """Of an unfamiliar channel: after so many samples, listen again from the start with what was learnt of it."""
+
+_REHEAR_DOUBT = 0.5
+_REHEAR_LONGEST = 3 * RATE
+_SILENCE = 15
+"""And once more when it has ended, or fallen silent for so many frames (10 ms), where it is short and doubtful: the
+last words teach the channel too, and more of short ones. Of 342 spoken draws of the grammar 91.2 instead of 90.6 % are
+answered rightly then (confidence below 0.5; 0.2 to 0.7 give the same), of 612 sentences to others one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,13 @@ class Hearing:
         last = self._heard()
         return Heard(" ".join(filter(None, (*self._parts, last.text))), last.acoustic, last.language)
 
+    @property
+    def silence(self) -> int:
+        """Frames (10 ms) of silence at the end of what was decoded, after words."""
+        segments = list(self.decoder.seg() or ())
+        last = segments[-1] if len(segments) > 1 else None
+        return last.end_frame - last.start_frame + 1 if last is not None and last.word[0] in "<[" else 0
+
     def _heard(self) -> Heard:
         words, frames, acoustic, language = [], 0, 0.0, 0.0
         for segment in self.decoder.seg() or ():
@@ -127,6 +142,8 @@ class Said:
     open_text: str | None
     interjection: str | None
     """Which interjection it is most like; ``None`` where it is too long for one, or like none."""
+    clarity: float | None
+    """How directly the voice comes, in dB (:mod:`.clarity`); ``None`` where noise hides it."""
 
 
 class Utterance:
@@ -153,9 +170,11 @@ class Utterance:
         self._beside = vocabulary.open_beside
         self._open_longest = READ_LONGEST if self._beside else OPEN_LONGEST
         self._rehear = [] if channel.familiar else list(_REHEAR_AT)
+        self._rehear_at_end = not channel.familiar
         self._furthest = 0
         self._downsampler = Downsampler()
         self._samples = bytearray()
+        self._clarity = Clarity()
         self._dropped = 0
         self._pushed = 0
         self._finishing = False
@@ -177,6 +196,7 @@ class Utterance:
             self._append(self._downsampler.push(np.zeros(2, dtype=np.float32)))  # samples that wait for a third
 
     def _append(self, wave: Wave) -> None:
+        self._clarity.push(wave)
         self._samples += np.rint(np.clip(wave, -1.0, 1.0) * 32_767.0).astype("<i2").tobytes()
 
     @property
@@ -202,17 +222,29 @@ class Utterance:
 
     def step(self) -> None:
         """The first ear hears one slice."""
-        heard = self._slice(self.first.position)
-        if self.third is not None and self.third.position == self.first.position <= INTERJECTION:
-            self.third.listen(heard)
-        self.first.listen(heard)
+        self.first.listen(self._slice(self.first.position))
+        if self.third is not None and self.third.position <= INTERJECTION:  # it hears nothing twice
+            new = self.first.position - self.third.position
+            if new > 0:
+                self.third.listen(self._slice(self.third.position)[: 2 * new])
         if self._rehear and self.first.position >= self._rehear[0]:
             self._rehear.pop(0)
             self._furthest = self.first.position
             self.first.again()
         if self.first.position >= self._furthest:
             self._judge(self.first.heard())
+            if self._worth_rehearing:
+                self._rehear_at_end = False
+                self._furthest = self.first.position
+                self.first.again()
         self._forget()
+
+    @property
+    def _worth_rehearing(self) -> bool:
+        if not self._rehear_at_end or self._confidence is None or self._confidence >= _REHEAR_DOUBT:
+            return False
+        over = (self._finishing and not self.ready) or self.first.silence >= _SILENCE
+        return over and self.first.position <= _REHEAR_LONGEST
 
     def _judge(self, heard: Heard) -> None:
         self.heard = heard
@@ -306,6 +338,7 @@ class Utterance:
             confidence=self._confidence,
             open_text=self.second.heard().text if self.second is not None and caught_up else None,
             interjection=self._interjection(),
+            clarity=self._clarity.value,
         )
 
     def _interjection(self) -> str | None:

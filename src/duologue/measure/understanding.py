@@ -213,7 +213,9 @@ def judged(request: Request, words: Words) -> Outcome:
     parse = meaning(words.text, words.open_text)
     right = parse is not None and (parse.skill, dict(parse.slots)) == (request.skill, dict(request.slots))
     brain = Brain(now=lambda: datetime(2026, 5, 13, 10, 30))
-    utterance = Utterance(words.text, confidence=words.confidence, open_text=words.open_text)
+    utterance = Utterance(
+        words.text, confidence=words.confidence, open_text=words.open_text, clarity=words.clarity
+    )
     alone = brain.plan(utterance, ask=Ask(), since_exchange=None)
     talking = brain.plan(utterance, ask=Ask(), since_exchange=_SECONDS_SINCE)
     return Outcome(

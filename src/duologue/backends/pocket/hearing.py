@@ -148,7 +148,9 @@ class TurnHeard:
         words = self._words
         if words is None:
             return Utterance("")
-        return Utterance(self._text, confidence=words.confidence, open_text=words.open_text)
+        return Utterance(
+            self._text, confidence=words.confidence, open_text=words.open_text, clarity=words.clarity
+        )
 
     def _accounts_for(self, target: int) -> bool:
         if self.final:

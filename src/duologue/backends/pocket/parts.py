@@ -43,6 +43,10 @@ class Words(Protocol):
     def interjection(self) -> str | None:
         """Which interjection it is most like, as long as it is no longer than one."""
 
+    @property
+    def clarity(self) -> float | None:
+        """How directly the voice comes, in dB: a far one comes by way of the walls; ``None``: it cannot say."""
+
 
 class Listening(Protocol):
     """One utterance on its way through the ear."""

@@ -16,7 +16,7 @@ from typing import Final
 
 from duologue.backends.contract import Ask, CallResult, HistoryItem, Message, Strictness
 from duologue.backends.pocket.brain import judgement, persona, tools
-from duologue.backends.pocket.brain.addressee import BOUNDS, Bounds, for_someone_else, named, only_named
+from duologue.backends.pocket.brain.addressee import AFAR, BOUNDS, Bounds, for_someone_else, named, only_named
 from duologue.backends.pocket.brain.judgement import Judgement
 from duologue.backends.pocket.brain.persona import Persona
 from duologue.backends.pocket.brain.pictures import Sight, see
@@ -39,6 +39,8 @@ class Utterance:
     """How sure the ear is, 0..1."""
     open_text: str | None = None
     """What an ear with an open vocabulary heard; better for names, often worse for commands."""
+    clarity: float | None = None
+    """How directly the voice came, in dB; ``None`` where the ear cannot say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ _LOST: Final = "not_understood"
 _NO_IDEA: Final = 0.1
 """A confidence below which not even a name in the words means that it was called."""
 _TO_THE_LETTER: Final = 0.99
+_BEGUN: Final = 5
+_LEFT_OVER: Final = 2
+_HALF_SURE: Final = 0.05
+"""How many words from near by must be a request's beginning, how many at most of its end misheard, and how sure the ear
+must be of the whole, to ask back. Of the sentences by which :data:`.addressee.BOUNDS` was chosen, said in dry rooms and
+others near by, eight requests that were left alone are asked about then, and none of other talk."""
 _OVER: Final = 0.5
 """Seconds after an exchange within which words were said over it, or at once: whoever cuts in is talking to us."""
 _VAGUE: Final = frozenset({"project", "beyond"})
@@ -165,11 +173,11 @@ class Brain:
         text = utterance.text
         called = named(text, scene.persona.name) and not _below(utterance, _NO_IDEA)
         bounds, state = self._bounds, scene.state
-        cut_in = since is not None and since <= _OVER and not _below(utterance, bounds.sure)
+        cut_in = since is not None and since <= _OVER and not _below(utterance, bounds.sure.over(utterance.clarity))
         conversing = since is not None and since <= bounds.conversation and not state.lost
         talking = obliged or called or cut_in or conversing
         if not talking and (parse is None or parse.score < bounds.fit or _doubtful(utterance, parse, bounds)):
-            return _SILENCE
+            return _told("half_caught", _half_caught(scene)) if _broken_off(utterance, bounds) else _SILENCE
         if only_named(text, scene.persona.name):
             return _told("called", say(scene.one_of("Yes?", "Yes, I'm listening.", "I'm here.")))
         if parse is not None:
@@ -359,10 +367,29 @@ def _is_free(pending: Pending) -> bool:
 
 def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
     """Whether words out of the blue are better taken for somebody else's."""
-    wanted = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
+    bound = bounds.sure if parse.score >= _TO_THE_LETTER else bounds.sure_of_like
+    wanted = bound.of(utterance.clarity)
     if utterance.confidence is not None:
         return utterance.confidence < wanted
     return at_odds(utterance.text, parse, utterance.open_text)
+
+
+def _broken_off(utterance: Utterance, bounds: Bounds) -> bool:
+    """Whether it is a request from near by whose end alone was misheard."""
+    near = utterance.clarity is not None and utterance.clarity >= AFAR
+    if not near or utterance.confidence is None or utterance.confidence < _HALF_SURE or bounds.fit > 1:
+        return False
+    known, more = judgement.broken_off(utterance.text)
+    return known >= _BEGUN and 0 < more <= _LEFT_OVER
+
+
+def _half_caught(scene: Scene) -> Reply:
+    return say(
+        scene.one_of(
+            "Sorry, I didn't catch the end of that. Could you say it again?",
+            "Sorry, I missed the last words. What was that again?",
+        )
+    )
 
 
 def _below(utterance: Utterance, sure: float) -> bool:

@@ -79,6 +79,13 @@ def begun(text: str) -> bool:
     return any(each.literal for each in fits) and not any(each.parses for each in fits)
 
 
+def broken_off(text: str) -> tuple[int, int]:
+    """(words that are, to the letter, the beginning of something known here; words after them that are none of it)."""
+    words = plain(text)
+    known = next((size for size in range(min(len(words), _LONG), 0, -1) if fit(words[:size]).literal), 0)
+    return known, len(words) - known
+
+
 def _complete(text: str, words: Words) -> bool | None:
     if words[-1] in HESITATING and words != ("uh", "huh"):
         return False
