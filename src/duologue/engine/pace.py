@@ -35,6 +35,9 @@ class Pace:
         """``period``: seconds that a step may take: those of a frame. ``lap``: how many steps are taken together, where
         single ones differ by what they have to do."""
         self.period = period
+        self.beside = 0.0
+        """Seconds of each period that every session takes beside its part of the steps, on an idle machine: with models
+        that take turns, the hearing and reading of what is said, spread over the time between two turns."""
         self._lap = lap
         self._steps: list[tuple[float, float]] = []
         """Those of the lap that is not over: (took, expected)."""
@@ -96,7 +99,7 @@ class Pace:
     def room(self, rows: int) -> int:
         """How many of ``rows`` sessions can be kept in real time."""
         load = self.load
-        while rows and self._measured(rows) * load > HEADROOM * self.period:
+        while rows and (self._measured(rows) + rows * self.beside) * load > HEADROOM * self.period:
             rows -= 1
         return rows
 

@@ -18,9 +18,8 @@ import torch
 from duologue.engine.fit import check_rows, state_bytes
 from duologue.engine.loading import Loaded, load
 from duologue.engine.pace import HEADROOM
-from duologue.engine.turns import steps
+from duologue.engine.turns import read, steps
 from duologue.models.contract import FrameModel, TurnModel
-from duologue.models.reading import CHUNK
 from duologue.models.stages import QUESTION
 from duologue.models.turns import Line, Manner, Sound
 from duologue.nn.rows import Rows
@@ -147,10 +146,7 @@ def _response(loaded: Loaded, model: TurnModel[Any], repeats: int = 5) -> Respon
             x = torch.cat(model.embed(prompt))[None]
             _wait(loaded.device)
             at.append(time.perf_counter())
-            model.rewind(state, rows, 0)
-            for begin in range(0, x.shape[1] - 1, CHUNK):
-                model.prefill(state, rows, x[:, begin : min(begin + CHUNK, x.shape[1] - 1)])
-            model.begin(state, rows, x[:, -1:], [prompt], [manner])
+            read(model, state, rows, x, prompt, manner)
             _wait(loaded.device)
             at.append(time.perf_counter())
             steps_made, said = 1, model.step(state, rows)[0]
