@@ -92,6 +92,7 @@ async def speculation(
             caller = Caller(line, room=quiet_room(0))
             await caller.join(session={"max_output_tokens": TOKENS})
             name = caller.model
+            await exchange(caller, speak(QUESTIONS[0]).wave)  # what a server does for the first time takes longer
             await caller.listen(_PULSE)
             before = await _lost(url, token)
             pairs = []
