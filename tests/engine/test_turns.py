@@ -434,6 +434,12 @@ def test_what_was_taken_back_is_counted_with_what_it_cost() -> None:
     assert pulse.lost_s == pytest.approx(0.25 + 0.125 + steps), "of what was done for both, its half"
     table.tell(Stop(2, 1))
     assert table.engine.pulse().taken_back == 1
+    for epoch, last in ((2, Stop(1, 2)), (3, Confirm(1, 3))):  # so short that they are whole before they are confirmed
+        table.ask(1, epoch, question(table, 1), tentative=True, tokens=2)
+        table.run()
+        table.tell(last)
+    table.tell(Stop(1, 3))
+    assert table.engine.pulse().taken_back == 2
 
 
 def test_room_is_also_for_what_is_heard_and_read() -> None:

@@ -128,6 +128,8 @@ class Guest:
     said: dict[int, list[tuple[Column, int]]] = field(default_factory=dict)
     """The columns of earlier answers, by epoch, each with the characters said with it."""
     making: Making | None = None
+    unheard: dict[int, float] = field(default_factory=dict)
+    """Answers that were made whole before they were confirmed, and the seconds of computing that went into them."""
     waiting: deque[Making] = field(default_factory=deque)
 
 
@@ -228,15 +230,18 @@ class TurnEngine(Generic[S]):
                 manner = Manner(guest.seed, command.speech, command.tokens)
                 guest.waiting.append(Making(command, manner, None if command.tentative else at))
             case Confirm():
+                guest.unheard.pop(command.epoch, None)
                 for making in (guest.making, *guest.waiting):
                     if making is not None and making.order.epoch == command.epoch and making.confirmed is None:
                         making.confirmed = at
             case Stop():
                 if (making := guest.making) is not None and making.order.epoch == command.epoch:
                     if making.confirmed is None:
-                        self._taken_back += 1
-                        self._lost += making.spent
+                        guest.unheard[command.epoch] = making.spent
                     guest.making = None
+                if (spent := guest.unheard.pop(command.epoch, None)) is not None:
+                    self._taken_back += 1
+                    self._lost += spent
                 guest.waiting = deque(m for m in guest.waiting if m.order.epoch != command.epoch)
 
     def _thing(self, store: Store) -> Sound | Picture:
@@ -441,6 +446,8 @@ class TurnEngine(Generic[S]):
                     written=making.steps,
                 )
             )
+            if making.confirmed is None:
+                guest.unheard[order.epoch] = making.spent
             guest.making = None
 
     def _voiced(self, making: Making, uttered: Uttered) -> tuple[Wave | None, tuple[tuple[int, int], ...]]:
@@ -598,9 +605,9 @@ def fit(model: TurnModel[S], lines: Sequence[Line], manner: Manner, context: int
     body = list(lines[len(head) :])
     first, last, parts = 0, body[-1], 0
     if len(body) > 1:
-        frame = laid_out(head)[1]
-        sizes = [laid_out([*head, line])[1] - frame for line in body]
-        first = _first_that_fits(sizes, [line.role for line in body], room - frame)
+        alone = laid_out([*head, last])[1]  # with the last line behind them, for some can only be laid out so
+        sizes = [laid_out([*head, line, last])[1] - alone for line in body]
+        first = _first_that_fits(sizes, [line.role for line in body], room - (alone - sizes[-1]))
     while True:
         prompt, size = laid_out([*head, *body[first:-1], replace(last, parts=last.parts[parts:])])
         if size <= room:
