@@ -273,6 +273,18 @@ def test_old_lines_are_dropped_whole_and_no_oftener_than_need_be() -> None:
     assert whole < 8, "in between what is held is used"
 
 
+def test_old_lines_are_dropped_also_where_only_questions_can_be_laid_out_last() -> None:
+    table = Table("mini_omni2", rows=1, context=400)
+    table.tell(Join(1, seed=1))
+    lines: list[Told] = []
+    for n in range(6):
+        lines += (Told(USER, (f"Question {n} of many. " * 3,)), Told(ASSISTANT, ("Yes. " * 8,)))
+    table.ask(1, 1, *lines, Told(USER, ("And now?",)), speech=False, tokens=4)
+    table.run()
+    assert not table.of(Refused)
+    assert table.of(Forgot)[0].lines % 2 == 0 and table.end(1, 1).written
+
+
 def test_of_answers_that_are_always_cut_short_no_more_is_remembered_than_fits_the_context() -> None:
     table = Table("qwen2_audio", rows=1, context=128)
     table.tell(Join(1, seed=1))

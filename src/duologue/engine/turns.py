@@ -605,9 +605,10 @@ def fit(model: TurnModel[S], lines: Sequence[Line], manner: Manner, context: int
     body = list(lines[len(head) :])
     first, last, parts = 0, body[-1], 0
     if len(body) > 1:
-        alone = laid_out([*head, last])[1]  # with the last line behind them, for some can only be laid out so
-        sizes = [laid_out([*head, line, last])[1] - alone for line in body]
-        first = _first_that_fits(sizes, [line.role for line in body], room - (alone - sizes[-1]))
+        word = Line("user", ("?",))  # behind each of them, for some models lay out what ends with a question only
+        alone = laid_out([*head, word])[1]
+        *sizes, asked = [laid_out([*head, line, word])[1] - alone for line in (*body, word)]
+        first = _first_that_fits(sizes, [line.role for line in body], room - (alone - asked))
     while True:
         prompt, size = laid_out([*head, *body[first:-1], replace(last, parts=last.parts[parts:])])
         if size <= room:
