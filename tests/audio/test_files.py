@@ -139,6 +139,17 @@ def test_a_cut_off_flac(tmp_path: Path) -> None:
     assert "cut off" in refusal(path)
 
 
+def test_four_bits_a_sample(tmp_path: Path) -> None:
+    """As plain samples no file has them; as ADPCM they are read."""
+    whole = bytearray(wav_bytes())
+    whole[34:36] = struct.pack("<H", 4)
+    path = tmp_path / "four.wav"
+    path.write_bytes(whole)
+    assert "samples of 4 bits" in refusal(path)
+    soundfile.write(path, melody(RATE), RATE, format="WAV", subtype="IMA_ADPCM")
+    assert len(read_wave(path)) == pytest.approx(RATE / 2, abs=1024)
+
+
 def test_no_samples(tmp_path: Path) -> None:
     path = tmp_path / "none.wav"
     soundfile.write(path, np.zeros(0, np.float32), RATE)

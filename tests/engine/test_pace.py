@@ -33,6 +33,16 @@ def test_room_is_what_is_kept_in_real_time() -> None:
     assert Pace(PERIOD).room(4) == 4, "nothing is known against it"
 
 
+def test_what_each_session_takes_beside_its_steps_is_not_there_for_steps() -> None:
+    made = pace((1, 0.01), (8, 0.01))
+    assert made.room(8) == 8
+    made.beside = 0.01
+    assert made.room(8) == 5, "0.85 of 80 ms are for the step, and for five of these"
+    for _ in range(64):
+        made.observe(4, 0.02)
+    assert made.room(8) == 2, "on a machine that is twice as slow"
+
+
 def test_quick_models_tick_often() -> None:
     assert pace((1, 0.0005)).beats(8) == 16
     assert pace((1, 0.012)).beats(1) == 2

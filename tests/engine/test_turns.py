@@ -35,8 +35,10 @@ from duologue.engine.messages import (
     Told,
 )
 from duologue.engine.seats import Hopeless
-from duologue.engine.turns import HELD, TurnEngine
+from duologue.engine.turns import HEARD_EVERY, HELD, WRITTEN, TurnEngine
 from duologue.models import catalogue
+from duologue.models.turns import Line
+from duologue.models.turns import Sound as Heard
 
 SYSTEMS = ("qwen2_audio", "llama_omni", "mini_omni2")
 SIZES: dict[str, Any] = {"llama_omni": {"whisper": {"n_audio_ctx": 100}}}  # a window of two seconds: quick
@@ -271,6 +273,18 @@ def test_old_lines_are_dropped_whole_and_no_oftener_than_need_be() -> None:
     assert whole < 8, "in between what is held is used"
 
 
+def test_old_lines_are_dropped_also_where_only_questions_can_be_laid_out_last() -> None:
+    table = Table("mini_omni2", rows=1, context=400)
+    table.tell(Join(1, seed=1))
+    lines: list[Told] = []
+    for n in range(6):
+        lines += (Told(USER, (f"Question {n} of many. " * 3,)), Told(ASSISTANT, ("Yes. " * 8,)))
+    table.ask(1, 1, *lines, Told(USER, ("And now?",)), speech=False, tokens=4)
+    table.run()
+    assert not table.of(Refused)
+    assert table.of(Forgot)[0].lines % 2 == 0 and table.end(1, 1).written
+
+
 def test_of_answers_that_are_always_cut_short_no_more_is_remembered_than_fits_the_context() -> None:
     table = Table("qwen2_audio", rows=1, context=128)
     table.tell(Join(1, seed=1))
@@ -317,21 +331,21 @@ class Faulty:
 
     def __init__(self, real: Any) -> None:
         self.real = real
-        self.fault: Callable[[str], None] = lambda part: None
+        self.fault: Callable[..., None] = lambda part, *given: None
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.real, name)
-        if name not in ("embed", "prefill", "begin", "step"):
+        if name not in ("layout", "embed", "prefill", "begin", "step"):
             return value
 
         def part(*given: Any) -> Any:
-            self.fault(name)
+            self.fault(name, *given)
             return value(*given)
 
         return part
 
 
-@pytest.mark.parametrize("part", ["embed", "prefill", "begin", "step"])
+@pytest.mark.parametrize("part", ["layout", "embed", "prefill", "begin", "step"])
 def test_a_step_that_fails_loses_those_in_it_and_nobody_else(part: str) -> None:
     made = Faulty(model("qwen2_audio"))
     table = Table(made)  # type: ignore[arg-type]
@@ -339,9 +353,9 @@ def test_a_step_that_fails_loses_those_in_it_and_nobody_else(part: str) -> None:
         table.tell(Join(seat, seed=seat))
     table.ask(1, 1, question(table, 1))
 
-    def fail(name: str) -> None:
+    def fail(name: str, *given: Any) -> None:
         if name == part:
-            made.fault = lambda name: None
+            made.fault = lambda name, *given: None
             raise RuntimeError("out of memory")
 
     made.fault = fail
@@ -352,7 +366,7 @@ def test_a_step_that_fails_loses_those_in_it_and_nobody_else(part: str) -> None:
     table.run()
     assert table.text(2, 1) == alone("qwen2_audio", 2)[0]
 
-    def always(name: str) -> None:
+    def always(name: str, *given: Any) -> None:
         raise RuntimeError("out of memory")
 
     made.fault = always
@@ -365,6 +379,94 @@ def test_a_step_that_fails_loses_those_in_it_and_nobody_else(part: str) -> None:
 
     with pytest.raises(Hopeless):
         try_again()
+
+
+@pytest.mark.parametrize("part", ["layout", "embed"])
+def test_what_breaks_over_one_prompt_loses_that_seat_and_nobody_else(part: str) -> None:
+    """All ask at once, so that they are heard in one batch."""
+    made = Faulty(model("qwen2_audio"))
+    table = Table(made)  # type: ignore[arg-type]
+    for seat in (1, 2, 3):
+        table.tell(Join(seat, seed=seat))
+
+    def fail(name: str, *given: Any) -> None:
+        if name == part and any(len(heard.wave) == 16_000 for heard in _sounds(given[0])):
+            raise RuntimeError("the model tripped")
+
+    made.fault = fail
+    table.ask(1, 1, question(table, 1))
+    table.ask(2, 1, question(table, 2, seconds=1.0))
+    table.ask(2, 2, question(table, 2))
+    table.ask(3, 1, question(table, 3))
+    table.run()
+    [lost] = table.of(Lost)
+    assert lost.seat == 2 and "the model tripped" in lost.message
+    for seat in (1, 3):
+        assert table.text(seat, 1) == alone("qwen2_audio", seat)[0]
+    table.tell(Join(4, seed=4))
+    table.ask(4, 1, question(table, 4))
+    table.run()
+    assert table.text(4, 1) == alone("qwen2_audio", 4)[0], "its row is free again"
+
+
+def _sounds(given: Sequence[Any]) -> list[Heard]:
+    """Those among pieces, or in lines."""
+    pieces = [piece for each in given for piece in (each.parts if isinstance(each, Line) else (each,))]
+    return [piece for piece in pieces if isinstance(piece, Heard)]
+
+
+def test_a_sound_that_cannot_be_taken_loses_that_seat_and_nobody_else() -> None:
+    table = Table("qwen2_audio")
+    for seat in (1, 2):
+        table.tell(Join(seat, seed=seat))
+    table.tell(Store(1, 77, np.zeros((2, 2, 2), np.float32)))
+    table.ask(2, 1, question(table, 2))
+    table.run()
+    assert [lost.seat for lost in table.of(Lost)] == [1]
+    assert table.text(2, 1) == alone("qwen2_audio", 2)[0]
+
+
+def test_what_was_taken_back_is_counted_with_what_it_cost() -> None:
+    made = Faulty(model("qwen2_audio"))
+    table = Table(made)  # type: ignore[arg-type]
+
+    def cost(name: str, *given: Any) -> None:
+        table.now += {"embed": 0.5, "prefill": 0.25, "step": 0.01}.get(name, 0.0)
+
+    made.fault = cost
+    for seat in (1, 2):
+        table.tell(Join(seat, seed=seat))
+        table.ask(seat, 1, question(table, seat), tentative=True)
+    table.run()
+    table.tell(Confirm(2, 1), Stop(1, 1))
+    table.run()
+    pulse = table.engine.pulse()
+    steps = WRITTEN * 0.01 / 2
+    assert pulse.taken_back == 1, "what is heard is not taken back"
+    assert pulse.lost_s == pytest.approx(0.25 + 0.125 + steps), "of what was done for both, its half"
+    table.tell(Stop(2, 1))
+    assert table.engine.pulse().taken_back == 1
+    for epoch, last in ((2, Stop(1, 2)), (3, Confirm(1, 3))):  # so short that they are whole before they are confirmed
+        table.ask(1, epoch, question(table, 1), tentative=True, tokens=2)
+        table.run()
+        table.tell(last)
+    table.tell(Stop(1, 3))
+    assert table.engine.pulse().taken_back == 2
+
+
+def test_room_is_also_for_what_is_heard_and_read() -> None:
+    """An encoder of 0.6 s takes an eighth of the time of everybody who says something every five seconds."""
+    made = Faulty(model("qwen2_audio"))
+    table = Table(made, rows=8)  # type: ignore[arg-type]
+
+    def cost(name: str, *given: Any) -> None:
+        if name == "step" or (name == "embed" and _sounds(given[0])):
+            table.now += 0.02 if name == "step" else 0.6
+
+    made.fault = cost
+    table.engine.measure()
+    assert table.engine.pace.beside == pytest.approx((0.6 + 0.02) / HEARD_EVERY * 0.25)
+    assert table.engine.pulse().room == 6, "(0.85 of 250 ms - 20 ms) over 31 ms"
 
 
 @settings(max_examples=25, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from starlette.requests import Request
 
-from duologue.measure import bargein, latency
+from duologue.engine.messages import Pulse
+from duologue.measure import bargein, latency, speculation
 from duologue.measure.cli import bench
 from duologue.measure.figures import Spread
 from duologue.measure.lines import LineError
+from duologue.server.metrics import Metrics
 from measure.scripted import ENDPOINT, Scripted, ScriptedLine
 
 FRAME = 20
@@ -86,6 +90,59 @@ async def test_no_story_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, does="fail")
     with pytest.raises(LineError, match="no story"):
         await bargein.barge_in("", trials=1)
+
+
+class Speculating(Scripted):
+    """Begins late where it shall not speculate."""
+
+    def receive(self, event: dict[str, Any], now: float) -> None:
+        wanted = event.get("session", {}).get("duologue", {}).get("speculate")
+        self.delay = self.delay if wanted is None else 0.1 if wanted else 0.4
+        super().receive(event, now)
+
+
+async def test_the_gain_of_speculation_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def dial(url: str, **options: Any) -> AsyncIterator[ScriptedLine]:
+        yield ScriptedLine(Speculating())
+
+    lost = iter([(2, 1.0), (2, 1.0), (2, 1.0), (5, 1.75)])
+
+    async def figures(url: str, token: str | None) -> tuple[int, float]:
+        return next(lost)
+
+    monkeypatch.setattr(speculation, "dial", dial)
+    monkeypatch.setattr(speculation, "_lost", figures)
+    told: list[None] = []
+    run = await speculation.speculation("", questions=3, told=lambda: told.append(None))
+    straight, paused = run.kinds
+    assert (run.model, len(told), straight.asked, straight.taken_back) == ("scripted", 12, 3, 0)
+    assert straight.at_pause.first_response is not None and straight.at_endpoint.first_response is not None
+    assert abs(straight.at_pause.first_response.p50 - 1000 * (ENDPOINT + 0.1)) <= 2 * FRAME
+    assert straight.gain_ms == pytest.approx(300, abs=FRAME)
+    assert (paused.taken_back, paused.lost_s) == (3, 0.75)
+    assert paused.at_pause.cut_in == 3, "a server that takes every pause for the end cuts in"
+
+
+async def test_what_was_taken_back_is_read_off_the_servers_metrics() -> None:
+    metrics = Metrics("scripted")
+    assert await _read(metrics) is None, "no engine"
+    metrics.watch(lambda: Pulse(1, 0, 0.0, 0.0, 1, taken_back=3, lost_s=1.5))
+    assert await _read(metrics) == (3, 1.5)
+    assert await speculation._lost("http://127.0.0.1:9", None) is None
+
+
+async def _read(metrics: Metrics) -> tuple[int, float] | None:
+    page = (await metrics.page(Request({"type": "http"}))).body
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + bytes(page))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        return await speculation._lost(f"http://127.0.0.1:{port}", None)
 
 
 def invoke(*arguments: str) -> Result:

@@ -66,6 +66,30 @@ def test_a_directory_is_completed_by_what_lies_elsewhere(
     assert isinstance(load(str(whole), device="cpu").model, LlamaOmni), "it is fetched once"
 
 
+def test_links_are_made_once_and_follow_the_directory(tmp_path: Path, web: tuple[Path, str]) -> None:
+    folder, address = web
+    (folder / "a.pt").write_bytes(b"a")
+    directory = tmp_path / "model"
+    directory.mkdir()
+    for name in ("config.json", "old.safetensors"):
+        (directory / name).write_text("{}")
+    wanted = [Elsewhere("deep/a.pt", url=f"{address}/a.pt")]
+
+    def links() -> dict[str, int]:
+        whole = completed(directory, wanted)
+        return {str(path.relative_to(whole)): path.lstat().st_ino for path in whole.rglob("*") if path.is_symlink()}
+
+    first = links()
+    assert set(first) == {"config.json", "old.safetensors", "deep/a.pt"}
+    assert links() == first, "they are the same ones"
+    (directory / "old.safetensors").rename(directory / "new.safetensors")
+    second = links()
+    assert set(second) == {"config.json", "new.safetensors", "deep/a.pt"}
+    moved = (directory / "config.json").rename(tmp_path / "elsewhere.json")
+    (directory / "config.json").symlink_to(moved)
+    assert completed(directory, wanted).joinpath("config.json").readlink() == moved.resolve()
+
+
 def test_what_is_not_what_it_should_be_is_refused(tmp_path: Path, web: tuple[Path, str], home: Path) -> None:
     folder, address = web
     (folder / "a.pt").write_bytes(b"something else")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from duologue.checkpoints import hub as room
 from duologue.checkpoints.files import CheckpointError
+from duologue.models import catalogue, mini_omni2_files
 
 from .hub import COMMIT, OLDER, Hub, hub
 
@@ -56,6 +58,42 @@ def test_what_loading_reads_is_fetched_and_nothing_else(tmp_path: Path) -> None:
     # The server is gone: from the cache.
     assert find(server, tmp_path, HF_HUB_OFFLINE="1") == where
     assert find(server, tmp_path) == where
+
+
+MINI_OMNI2 = {
+    "lit_model.pth": b"language model",
+    "model_config.yaml": b"n_embd: 64",
+    "small.pt": b"ear",
+    "ViT-B-32.pt": b"eye",
+    "tokenizer.json": b"{}",
+    "tokenizer_config.json": b"{}",
+}
+"""What gpt-omni/mini-omni2 has that loading reads."""
+
+
+def test_a_repository_without_safetensors_is_fetched_by_its_own_names(tmp_path: Path) -> None:
+    others = {"README.md": b"", "data/figures/title.jpeg": b"", "optimizer.pth": b""}
+    with hub({**MINI_OMNI2, **others}) as server:
+        where = find(server, tmp_path)
+        fetched = {str(path.relative_to(where)): path.read_bytes() for path in where.rglob("*") if path.is_file()}
+    assert fetched == MINI_OMNI2
+    assert mini_omni2_files.recognised(where)
+    with hub(MINI_OMNI2, sizes={"lit_model.pth": 3 * 10**9}) as server:  # noqa: SIM117
+        with pytest.raises(CheckpointError, match=r"3\.0 GB of weights, and 2\.0 GB of memory are free"):
+            find(server, tmp_path / "other", memory=2 * 10**9)
+
+
+@pytest.mark.parametrize("system", catalogue.NAMES)
+def test_every_systems_layout_is_covered(system: str, tmp_path: Path) -> None:
+    """What is written for a system, as published, is what would be fetched of it; the rest it takes from elsewhere."""
+    directory = tmp_path / system
+    catalogue.system(system).write(directory, seed=0, sizes={})
+    written = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    fetched = {name for name in written if any(fnmatch(name, each) for each in room.WANTED)}
+    for name in written - fetched:
+        (directory / name).unlink()
+    assert {each.path for each in catalogue.system(system).elsewhere(directory)} >= written - fetched
+    assert catalogue.recognised(directory) is not None
 
 
 def test_a_revision_is_pinned(tmp_path: Path) -> None:

@@ -606,6 +606,7 @@ def test_a_partial_update_keeps_the_rest_and_shows_the_whole() -> None:
         ({"type": "realtime", "tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools[0].type"),
         ({"type": "realtime", "duologue": {"lead_ms": -1}}, "session.duologue.lead_ms"),
         ({"type": "realtime", "duologue": {"strictness": "stern"}}, "session.duologue.strictness"),
+        ({"type": "realtime", "duologue": {"speculate": "boldly"}}, "session.duologue.speculate"),
     ],
 )
 def test_a_wrong_update_names_the_place_and_changes_nothing(session: Any, param: str) -> None:

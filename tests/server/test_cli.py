@@ -92,7 +92,7 @@ def test_every_option_from_the_file(told: dict[str, Any], tmp_path: Path) -> Non
     (tmp_path / "duologue.toml").write_text(
         'host = "0.0.0.0"\nport = 0\nmodel = "other"\nsessions = 3\ntoken = "abc"\n'
         'allow-origin = ["https://a.example", "http://b.example:81"]\nlead-ms = "off"\n'
-        'strictness = "strict"\n'
+        'strictness = "strict"\nspeculate = false\n'
         'drain_seconds = 5\nlog-level = "debug"\nlog-json = true\n'
     )
     result = call("serve")
@@ -105,6 +105,7 @@ def test_every_option_from_the_file(told: dict[str, Any], tmp_path: Path) -> Non
         allow_origins=("https://a.example", "http://b.example:81"),
         lead_ms=None,
         strictness="strict",
+        speculate=False,
         drain_seconds=5,
     )
     assert (told["model"], told["level"], told["as_json"]) == ("other", "debug", True)

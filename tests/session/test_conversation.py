@@ -115,6 +115,26 @@ def test_side_effects_are_only_allowed_after_the_endpoint() -> None:
     assert talk.backend.sent(Commit)
 
 
+def test_without_speculation_a_reply_is_begun_at_the_endpoint() -> None:
+    """By the operator, or by the client, whose word comes first."""
+    for options, said in ((SessionOptions(speculate=False), {}), (SessionOptions(), {"speculate": False})):
+        talk = Conversation(ScriptedBackend(complete=False), options)
+        talk.send("session.update", session={"type": "realtime", "duologue": said})
+        talk.hear(voice("set a timer for"))
+        talk.hear(silence(1.0))
+        assert not talk.backend.sent(Respond)
+        talk.hear(voice("five minutes please"))
+        talk.hear(silence(5.0))
+        [asked] = talk.backend.sent(Respond)
+        assert not asked.tentative and not talk.backend.sent(Cancel)
+        assert talk.of("response.done")[0]["response"]["status"] == "completed"
+    talk = Conversation(options=SessionOptions(speculate=False))
+    talk.send("session.update", session={"type": "realtime", "duologue": {"speculate": True}})
+    talk.hear(voice(QUESTION))
+    talk.hear(silence(0.16))
+    assert talk.backend.sent(Respond)[0].tentative
+
+
 def test_a_reply_to_words_that_changed_is_made_anew() -> None:
     backend = ScriptedBackend(words="what is five", complete=False)
     talk = Conversation(backend)

@@ -370,6 +370,38 @@ async def test_sound_that_was_put_into_the_conversation_is_heard_too() -> None:
         np.testing.assert_allclose(it.stored(ref), wave(1.0), atol=1e-4)
 
 
+async def test_of_more_sound_and_pictures_than_are_kept_the_latest_are_told() -> None:
+    """And never what the engine does not hold any more."""
+    many = [encode_pcm16(np.full(samples(150.0), 0.1 * n, np.float32)) for n in range(1, 5)]
+    talk = tuple(Message("user", f"sound {n}", spoken=True, pcm=pcm) for n, pcm in enumerate(many))
+    with line(replace(SPEAKS, mixes=True)) as it:
+        for epoch in (1, 2):
+            it.send(Respond(epoch, Ask(), talk, obliged=True))
+            await it.settle()
+            [told] = it.ordered(Answer)[-1].lines
+            held = _held(it)
+            assert {part.key for part in told.parts if isinstance(part, Ref)} <= held
+            assert [part for part in told.parts if isinstance(part, str)] == ["sound 0", "sound 1"]
+        assert [notice.message for notice in it.of(Notice)].count(it.of(Notice)[-1].message) == 1, "told once"
+    shown = tuple(
+        message
+        for n in range(10)
+        for message in (Message("user", f"picture {n}", (bytes([n]),)), Message("assistant", "I see."))
+    )
+    with line(replace(SPEAKS, pictures=True)) as it:
+        for epoch in (1, 2):
+            it.send(Respond(epoch, Ask(), (*shown, Message("user", "And now?")), obliged=True))
+            await it.settle()
+            refs = {p.key for told in it.ordered(Answer)[-1].lines for p in told.parts if isinstance(p, Ref)}
+            assert refs <= _held(it) and len(refs) == 8
+
+
+def _held(it: Line) -> set[int]:
+    """What the engine holds of the session."""
+    gone = {key for order in it.ordered(Discard) for key in order.keys}
+    return {order.key for order in it.ordered(Store)} - gone
+
+
 async def test_it_greets_where_it_is_told_to_and_helps_on_when_nobody_speaks() -> None:
     with line() as it:
         it.send(Configure("Greet the caller.", "", 1.0))

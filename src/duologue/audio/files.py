@@ -22,6 +22,9 @@ SLOWEST, FASTEST = 4_000, 384_000
 _LOUDEST = 4.0
 """Float samples beyond this are not overshoot (which is clipped) but another scale, such as ±32768."""
 
+_PLAIN = 1
+"""The kind of a WAV whose samples are plain numbers. libsndfile would take those of less than 8 bits for bytes."""
+
 _UNKNOWN_LENGTH = 0x7FFF_0000
 """Data sizes from here on are what programs that write to a pipe put in a WAV header: not known."""
 
@@ -109,7 +112,10 @@ def _check_whole(path: Path, size: int) -> None:
                     )
                 return
             if name == b"fmt " and length >= 12:
-                bytes_per_second = struct.unpack("<I", file.read(12)[8:12].ljust(4, b"\0"))[0]
+                form = file.read(16).ljust(16, b"\0")
+                kind, _, _, bytes_per_second, _, bits = struct.unpack("<HHIIHH", form)
+                if kind == _PLAIN and length >= 16 and 0 < bits < 8:
+                    raise AudioFileError(path, f"samples of {bits} bits are no format of sound; save it as 16 bits")
             file.seek(here + length + length % 2)  # chunks are padded to an even length
         raise AudioFileError(path, "the file is cut off before its samples begin; copy or record it again")
 

@@ -46,12 +46,23 @@ def completed(directory: Path, missing: Sequence[Elsewhere]) -> Path:
     files |= {str(path.relative_to(directory)): path.resolve() for path in directory.rglob("*") if path.is_file()}
     place = str(directory.resolve())
     whole = cache() / "completed" / f"{directory.name}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    for old in [path for path in whole.rglob("*") if path.is_symlink()]:
+        if str(old.relative_to(whole)) not in files:
+            old.unlink()  # it is not in the directory any more
     for name, file in files.items():
-        link = whole / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(file)
+        _link(whole / name, file)
     return whole
+
+
+def _link(link: Path, file: Path) -> None:
+    """Left as it is where it is right; else put in its place at once, for another process may be loading."""
+    if link.is_symlink() and link.readlink() == file:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(file)
+    fresh.replace(link)
 
 
 def cache() -> Path:

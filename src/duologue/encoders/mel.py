@@ -21,6 +21,7 @@ HOP = 160
 """Samples between two frames: 100 frames a second."""
 _SIZE = 400
 _DECADES = 8.0
+_LEAST = 1e-10
 
 
 @cache
@@ -50,15 +51,30 @@ def log_mel(wave: Tensor, mels: int) -> Tensor:
 
     The last frame of the transform is dropped, as in the references.
     """
-    window = torch.hann_window(_SIZE, device=wave.device)
-    spectrum = torch.stft(wave, _SIZE, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)
-    power = spectrum[..., :-1].abs().square()
-    logarithm = (filters(mels).to(wave.device).T @ power).clamp(min=1e-10).log10()
-    peak = logarithm.amax(dim=(1, 2), keepdim=True)
-    return (torch.maximum(logarithm, peak - _DECADES) + 4.0) / 4.0
+    return _below_peak(_logarithm(wave, mels))
 
 
 def windowed(waves: Sequence[Tensor], window: int, mels: int) -> Tensor:
-    """Sounds [samples] each, cut or filled up with silence to ``window`` samples → [N, mels, window / 160]."""
-    cut = (wave[:window] for wave in waves)
-    return log_mel(torch.stack([F.pad(wave, (0, window - len(wave))) for wave in cut]), mels)
+    """Sounds [samples] each, cut or filled up with silence to ``window`` samples → [N, mels, window / 160].
+
+    As :func:`log_mel` has it, but only frames that hear anything are transformed (a tenth of the time for 5 s of 30):
+    what silence has for a logarithm is known.
+    """
+    cut = [wave[:window] for wave in waves]
+    heard = -(-max(map(len, cut)) // HOP) * HOP + 2 * _SIZE  # behind it no frame hears anything, nor is one mirrored
+    length = min(window, heard)
+    logarithm = _logarithm(torch.stack([F.pad(wave, (0, length - len(wave))) for wave in cut]), mels)
+    silence = float(torch.tensor(_LEAST).log10())
+    return _below_peak(F.pad(logarithm, (0, window // HOP - logarithm.shape[-1]), value=silence))
+
+
+def _logarithm(wave: Tensor, mels: int) -> Tensor:
+    window = torch.hann_window(_SIZE, device=wave.device)
+    spectrum = torch.stft(wave, _SIZE, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)
+    power = spectrum[..., :-1].abs().square()
+    return (filters(mels).to(wave.device).T @ power).clamp(min=_LEAST).log10()
+
+
+def _below_peak(logarithm: Tensor) -> Tensor:
+    peak = logarithm.amax(dim=(1, 2), keepdim=True)
+    return (torch.maximum(logarithm, peak - _DECADES) + 4.0) / 4.0

@@ -201,6 +201,10 @@ class Pulse:
     worst_ms: float
     beats: int
     """Ticks in the time of a frame."""
+    taken_back: int = 0
+    """Tentative answers that were stopped since the engine began: the person went on, or had not meant the model."""
+    lost_s: float = 0.0
+    """Seconds of computing that went into these."""
 
 
 @dataclass(frozen=True, slots=True)

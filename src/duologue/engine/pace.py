@@ -41,6 +41,9 @@ class Pace:
         single ones differ by what they have to do. ``together``: a step of some of the seats costs as much as one of
         all, and that as much as one of the next number of rows that was measured."""
         self.period = period
+        self.beside = 0.0
+        """Seconds of each period that every session takes beside its part of the steps, on an idle machine: with models
+        that take turns, the hearing and reading of what is said, spread over the time between two turns."""
         self._lap = lap
         self._together = together
         self._steps: list[tuple[float, float]] = []
@@ -105,7 +108,7 @@ class Pace:
     def room(self, rows: int) -> int:
         """How many of ``rows`` sessions can be kept in real time."""
         load = self.load
-        while rows and self._measured(rows) * load > HEADROOM * self.period:
+        while rows and (self._measured(rows) + rows * self.beside) * load > HEADROOM * self.period:
             rows -= 1
         return rows
 

@@ -86,7 +86,7 @@ class Seats(Generic[G]):
 
     def failed(self, guests: Sequence[G], error: Exception) -> None:
         """A step of these went wrong. Raises :class:`Hopeless` where that happens again and again."""
-        log.exception("a step failed", seats=len(guests))
+        log.error("a step failed", seats=len(guests), exc_info=error)
         self.lose(guests, f"the model failed ({type(error).__name__}: {error}); begin a new conversation")
         most, within = PATIENCE
         now = self._now()

@@ -19,6 +19,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Generic, TypeVar
@@ -56,6 +57,7 @@ from duologue.engine.pace import Pace
 from duologue.engine.seats import Seats
 from duologue.models.contract import TurnModel
 from duologue.models.reading import CHUNK
+from duologue.models.stages import QUESTION
 from duologue.models.turns import Column, Ids, Line, Manner, Picture, Piece, Sound, Uttered
 from duologue.nn.rows import Rows, State
 
@@ -73,6 +75,10 @@ LAP = 12
 
 AGED = 0.5
 """The part of the context that rows are filled with for measuring."""
+
+HEARD_EVERY = 5.0
+"""Seconds between two turns that a session has heard and read, on the average: it is taken to say something six times a
+minute, and each is heard twice, for every pause in it might be its end."""
 
 S = TypeVar("S", bound=State)
 
@@ -105,6 +111,8 @@ class Making:
     """Samples that the model said, at its own rate."""
     sent: int = 0
     """Samples that were handed out."""
+    spent: float = 0.0
+    """Seconds of computing: its share of whatever was done for several at once."""
 
 
 @dataclass(slots=True)
@@ -120,6 +128,8 @@ class Guest:
     said: dict[int, list[tuple[Column, int]]] = field(default_factory=dict)
     """The columns of earlier answers, by epoch, each with the characters said with it."""
     making: Making | None = None
+    unheard: dict[int, float] = field(default_factory=dict)
+    """Answers that were made whole before they were confirmed, and the seconds of computing that went into them."""
     waiting: deque[Making] = field(default_factory=deque)
 
 
@@ -147,17 +157,23 @@ class TurnEngine(Generic[S]):
         self.pace = Pace(1 / model.facts.pace, lap=LAP)
         self._seats: Seats[Guest] = Seats(rows, self.pace, emit, clock)
         self._guests = self._seats.guests
+        self._taken_back, self._lost = 0, 0.0
+        """Tentative answers that were stopped, and the seconds of computing that went into them."""
 
     # -- what a step costs ------------------------------------------------------------------------------------
 
     def measure(self) -> None:
-        """Take the cost of steps of 1, 2, 4 … rows in the middle of long dialogues. Nobody may be seated."""
+        """Take the cost of steps of 1, 2, 4 … rows in the middle of long dialogues, and of a turn that is heard and
+        read. Nobody may be seated."""
 
         def take(size: int) -> float:
             took = steps(self._model, self._state, Rows.of(range(size), self._device), LAP, self._context, self._now)
             return sum(took) / len(took)
 
         self.pace.measure(self._rows, take)
+        row = Rows.of([0], self._device)
+        heard = hearing(self._model, self._state, row, self._context, self._now)
+        self.pace.beside = self.pace.period * heard / HEARD_EVERY
         self._state.reset(Rows.of(range(self._rows), self._device))
 
     # -- time -------------------------------------------------------------------------------------------------
@@ -191,7 +207,10 @@ class TurnEngine(Generic[S]):
                 self._seats.vacate(command.seat)
             case Store() | Discard() | Answer() | Confirm() | Stop():
                 if (guest := self._guests.get(command.seat)) is not None:
-                    self._order(guest, command, at)
+                    try:
+                        self._order(guest, command, at)
+                    except Exception as error:  # noqa: BLE001  (whatever it is, the others go on)
+                        self._seats.failed([guest], error)
 
     def _join(self, join: Join) -> None:
         if (row := self._seats.lease(join.seat)) is None:
@@ -211,12 +230,18 @@ class TurnEngine(Generic[S]):
                 manner = Manner(guest.seed, command.speech, command.tokens)
                 guest.waiting.append(Making(command, manner, None if command.tentative else at))
             case Confirm():
+                guest.unheard.pop(command.epoch, None)
                 for making in (guest.making, *guest.waiting):
                     if making is not None and making.order.epoch == command.epoch and making.confirmed is None:
                         making.confirmed = at
             case Stop():
-                if guest.making is not None and guest.making.order.epoch == command.epoch:
+                if (making := guest.making) is not None and making.order.epoch == command.epoch:
+                    if making.confirmed is None:
+                        guest.unheard[command.epoch] = making.spent
                     guest.making = None
+                if (spent := guest.unheard.pop(command.epoch, None)) is not None:
+                    self._taken_back += 1
+                    self._lost += spent
                 guest.waiting = deque(m for m in guest.waiting if m.order.epoch != command.epoch)
 
     def _thing(self, store: Store) -> Sound | Picture:
@@ -242,13 +267,14 @@ class TurnEngine(Generic[S]):
 
     def pulse(self) -> Pulse:
         """How it does, since it was last asked."""
-        return self._seats.pulse()
+        return replace(self._seats.pulse(), taken_back=self._taken_back, lost_s=self._lost)
 
     # -- a new answer -------------------------------------------------------------------------------------------
 
     def _take_up(self) -> None:
         """Lay out what is to be answered next, and hear what is new in it."""
         fresh: list[tuple[Guest, list[Piece], int]] = []
+        broken: list[tuple[Guest, Exception]] = []
         for guest in self._guests.values():
             while guest.making is None and guest.waiting:
                 making = guest.waiting.popleft()
@@ -256,10 +282,15 @@ class TurnEngine(Generic[S]):
                     fresh.append((guest, *self._lay_out(guest, making)))
                 except ValueError as error:
                     self._seats.tell(Refused(guest.seat, making.order.epoch, str(error)))
+                except Exception as error:  # noqa: BLE001  (whatever it is, the others go on)
+                    broken.append((guest, error))
+                    break
                 else:
                     guest.making = making
         if fresh:
-            self._embed(fresh)
+            broken += self._embed(fresh)
+        if broken:
+            self._seats.failed([guest for guest, _ in broken], broken[0][1])
 
     def _lay_out(self, guest: Guest, making: Making) -> tuple[list[Piece], int]:
         """The pieces that are to be embedded, and how many positions of the first are held already."""
@@ -283,24 +314,32 @@ class TurnEngine(Generic[S]):
             skip -= self._model.size(rest.pop(0))
         return rest, skip
 
-    def _embed(self, fresh: Sequence[tuple[Guest, list[Piece], int]]) -> None:
-        """Everybody's new pieces at once; where that fails, one by one, so that only who is at fault is refused."""
+    def _embed(self, fresh: Sequence[tuple[Guest, list[Piece], int]]) -> list[tuple[Guest, Exception]]:
+        """Everybody's new pieces at once; where that fails, one by one, so that only who is at fault is refused, or
+        (with the error) returned."""
+        makings = [guest.making for guest, _, _ in fresh if guest.making is not None]
         try:
-            pieces = iter(self._model.embed([piece for _, rest, _ in fresh for piece in rest]))
-            for guest, rest, skip in fresh:
-                assert guest.making is not None
-                guest.making.x = torch.cat([next(pieces) for _ in rest])[skip:]
-        except ValueError as error:
+            with self._spending(makings):
+                pieces = iter(self._model.embed([piece for _, rest, _ in fresh for piece in rest]))
+            for making, (_, rest, skip) in zip(makings, fresh, strict=True):
+                making.x = torch.cat([next(pieces) for _ in rest])[skip:]
+        except Exception as error:  # noqa: BLE001  (as above)
             if len(fresh) > 1:
-                for each in fresh:
-                    self._embed([each])
-                return
-            [(guest, _, _)] = fresh
-            assert guest.making is not None
-            self._seats.tell(Refused(guest.seat, guest.making.order.epoch, str(error)))
+                return [broken for each in fresh for broken in self._embed([each])]
+            [(guest, _, _)], [making] = fresh, makings
+            if not isinstance(error, ValueError):
+                return [(guest, error)]
+            self._seats.tell(Refused(guest.seat, making.order.epoch, str(error)))
             guest.making = None
-        except Exception as error:  # noqa: BLE001  (whatever it is, the others go on)
-            self._seats.failed([guest for guest, _, _ in fresh], error)
+        return []
+
+    @contextmanager
+    def _spending(self, makings: Sequence[Making]) -> Iterator[None]:
+        """What is done meanwhile is done for these."""
+        began = self._now()
+        yield
+        for making in makings:
+            making.spent += (self._now() - began) / len(makings)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -320,7 +359,8 @@ class TurnEngine(Generic[S]):
         rows = self._rows_of(wanted)
         try:
             x = torch.stack([making.x[:count] for _, making in wanted if making.x is not None])
-            self._model.prefill(self._state, rows, x)
+            with self._spending([making for _, making in wanted]):
+                self._model.prefill(self._state, rows, x)
         except Exception as error:  # noqa: BLE001  (as above)
             self._seats.failed([guest for guest, _ in wanted], error)
             return
@@ -369,7 +409,8 @@ class TurnEngine(Generic[S]):
             return
         going.sort(key=lambda pair: pair[0].row)
         try:
-            said = self._model.step(self._state, self._rows_of(going))
+            with self._spending([making for _, making in going]):
+                said = self._model.step(self._state, self._rows_of(going))
         except Exception as error:  # noqa: BLE001  (as above)
             self._seats.failed([guest for guest, _ in going], error)
             return
@@ -405,6 +446,8 @@ class TurnEngine(Generic[S]):
                     written=making.steps,
                 )
             )
+            if making.confirmed is None:
+                guest.unheard[order.epoch] = making.spent
             guest.making = None
 
     def _voiced(self, making: Making, uttered: Uttered) -> tuple[Wave | None, tuple[tuple[int, int], ...]]:
@@ -474,6 +517,38 @@ def steps(
     return took[2:]
 
 
+def hearing(
+    model: TurnModel[S], state: S, row: Rows, context: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds from a question of :data:`~duologue.models.stages.QUESTION` seconds (or as much of it as fits) to the
+    first step of its answer: encoder and prompt; the quickest of at most three. 0 where no sound fits. The row's
+    dialogue is lost."""
+    room, manner, length = context - min(RESERVE, context // 4), Manner(0), min(QUESTION, model.facts.window)
+    while True:
+        noise = np.random.default_rng(0).normal(0, 0.1, round(length * model.facts.hears)).astype(np.float32)
+        prompt = model.layout([Line("user", (Sound(1, noise),))], manner)
+        if sum(map(model.size, prompt)) <= room:
+            break
+        if (length := length / 2) < 0.1:
+            return 0.0
+    took: list[float] = []
+    with torch.inference_mode():
+        while len(took) < 3 and sum(took) < 1.0:
+            began = clock()
+            read(model, state, row, torch.cat(model.embed(prompt))[None], prompt, manner)
+            model.step(state, row)  # what was only launched has to be done now
+            took.append(clock() - began)
+    return min(took)
+
+
+def read(model: TurnModel[S], state: S, row: Rows, x: Tensor, prompt: Sequence[Piece], manner: Manner) -> None:
+    """A row reads a prompt from its beginning, ``x`` [1, T, …], and begins to answer."""
+    model.rewind(state, row, 0)
+    for at in range(0, x.shape[1] - 1, CHUNK):
+        model.prefill(state, row, x[:, at : min(at + CHUNK, x.shape[1] - 1)])
+    model.begin(state, row, x[:, -1:], [prompt], [manner])
+
+
 def _line(guest: Guest, told: Told) -> Line:
     """What a line refers to, put in its place. Raises ``ValueError`` where it is not there."""
     return Line(told.role, tuple(_part(guest, part) for part in told.parts))
@@ -530,9 +605,10 @@ def fit(model: TurnModel[S], lines: Sequence[Line], manner: Manner, context: int
     body = list(lines[len(head) :])
     first, last, parts = 0, body[-1], 0
     if len(body) > 1:
-        frame = laid_out(head)[1]
-        sizes = [laid_out([*head, line])[1] - frame for line in body]
-        first = _first_that_fits(sizes, [line.role for line in body], room - frame)
+        word = Line("user", ("?",))  # behind each of them, for some models lay out what ends with a question only
+        alone = laid_out([*head, word])[1]
+        *sizes, asked = [laid_out([*head, line, word])[1] - alone for line in (*body, word)]
+        first = _first_that_fits(sizes, [line.role for line in body], room - (alone - asked))
     while True:
         prompt, size = laid_out([*head, *body[first:-1], replace(last, parts=last.parts[parts:])])
         if size <= room:

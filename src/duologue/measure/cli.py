@@ -194,6 +194,42 @@ def latency(
 @URL
 @TOKEN
 @JSON
+@click.option(
+    "--questions", type=click.IntRange(1), default=16, show_default=True, help="Of each kind, each put both ways."
+)
+def speculation(model: str | None, url: str | None, token: str | None, as_json: bool, questions: int) -> None:
+    """Speculation: how much sooner an answer begins that was prepared at the first pause, and what that costs."""
+    from duologue.measure.speculation import Speculation
+    from duologue.measure.speculation import speculation as measure
+
+    async def run() -> Speculation:
+        with _progress(4 * questions, "questions", as_json) as bar:
+
+            def told() -> None:
+                bar.update()
+
+            async with _server(url, model, 1) as where:
+                return await measure(where, questions=questions, model=model, token=token, told=told)
+
+    result = _run(run())
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(f"{result.model}: first response, begun at the first pause and at the endpoint, in turns")
+    for row in result.kinds:
+        for name, begun in (("at the pause", row.at_pause), ("at the endpoint", row.at_endpoint)):
+            others = f"unanswered {begun.unanswered}, cut in {begun.cut_in}"
+            click.echo(f"  {row.kind:<9} {name:<16} {_spread(begun.first_response)}; {others}")
+        gain = "" if row.gain_ms is None else f"sooner by {row.gain_ms} ms in the median"
+        lost = "" if row.taken_back is None else f"{row.taken_back} taken back, {row.lost_s:.2f} s of computing lost"
+        click.echo(f"  {row.kind:<9} " + "; ".join(filter(None, (gain, lost))))
+
+
+@bench.command()
+@MODEL
+@URL
+@TOKEN
+@JSON
 @click.option("--trials", type=click.IntRange(1), default=24, show_default=True, help="Interruptions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random moments.")
 def bargein(model: str | None, url: str | None, token: str | None, as_json: bool, trials: int, seed: int) -> None:

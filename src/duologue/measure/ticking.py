@@ -24,12 +24,11 @@ from duologue.engine.fit import TooLarge, check_rows, most_rows, state_bytes
 from duologue.engine.loading import Loaded, load
 from duologue.engine.pace import HEADROOM
 from duologue.engine.stepping import recorder, stepper
-from duologue.engine.turns import steps
+from duologue.engine.turns import read, steps
 from duologue.models import catalogue, stages
 from duologue.models.contract import FrameModel, TurnModel
 from duologue.models.moshi import Moshi
 from duologue.models.moshi_config import MoshiConfig
-from duologue.models.reading import CHUNK
 from duologue.models.stages import QUESTION
 from duologue.models.turns import Line, Manner, Sound
 from duologue.nn.rows import Rows
@@ -232,10 +231,7 @@ def _response(loaded: Loaded, model: TurnModel[Any], repeats: int = 5) -> Respon
             x = torch.cat(model.embed(prompt))[None]
             _wait(loaded.device)
             at.append(time.perf_counter())
-            model.rewind(state, rows, 0)
-            for begin in range(0, x.shape[1] - 1, CHUNK):
-                model.prefill(state, rows, x[:, begin : min(begin + CHUNK, x.shape[1] - 1)])
-            model.begin(state, rows, x[:, -1:], [prompt], [manner])
+            read(model, state, rows, x, prompt, manner)
             _wait(loaded.device)
             at.append(time.perf_counter())
             steps_made, said = 1, model.step(state, rows)[0]

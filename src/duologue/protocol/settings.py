@@ -176,6 +176,7 @@ class _Extension(Wire):
     lead_ms: Annotated[int, Field(ge=0, le=10_000)] | Literal["off"] | None = None
     strictness: Strictness | None = None
     history: bool | None = None
+    speculate: bool | None = None
 
 
 class _Session(Wire):
@@ -330,6 +331,13 @@ class Settings:
         it."""
         extension = self._session.duologue
         return None if extension is None else extension.history
+
+    @property
+    def speculate(self) -> bool | None:
+        """Whether a reply is begun at the first pause of a turn, before it is certain that the turn is over; ``None``:
+        as the server has it."""
+        extension = self._session.duologue
+        return None if extension is None else extension.speculate
 
     def to_wire(self) -> dict[str, Any]:
         """The whole effective session in OpenAI's shape, without ``id`` and ``object``."""

@@ -63,6 +63,8 @@ class Metrics:
             "duologue_engine_seated": ("Seats taken in the engine", "seated"),
             "duologue_engine_tick_milliseconds": ("Median time of a tick in the last second", "tick_ms"),
             "duologue_engine_worst_tick_milliseconds": ("Longest tick in the last second", "worst_ms"),
+            "duologue_engine_taken_back": ("Answers begun and taken back since the engine began", "taken_back"),
+            "duologue_engine_lost_seconds": ("Seconds of computing that went into these", "lost_s"),
         }
         for name, (meaning, field) in figures.items():
             gauge = Gauge(name, meaning, registry=self.registry)

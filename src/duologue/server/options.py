@@ -44,6 +44,8 @@ class ServerOptions:
     """How sure the model must be that words are meant for it, where a client does not say."""
     history: bool = False
     """Whether a model that was trained on single turns shall know of earlier ones, where a client does not say."""
+    speculate: bool = True
+    """Whether replies are begun at the first pause of a turn, where a client does not say."""
     drain_seconds: float = 30.0
     """How long running replies may take to end once the server was told to stop."""
 

@@ -20,7 +20,9 @@ def opener(
     options: ServerOptions, backend: Backend, metrics: Metrics
 ) -> Callable[[Callable[[], None], Mapping[str, Any] | None], Driven]:
     """Makes sessions; each is given what it calls to be polled again, and settings to start with if there are any."""
-    defaults = SessionOptions(lead_ms=options.lead_ms, strictness=options.strictness, history=options.history)
+    defaults = SessionOptions(
+        lead_ms=options.lead_ms, strictness=options.strictness, history=options.history, speculate=options.speculate
+    )
 
     def open_session(wake: Callable[[], None], initial: Mapping[str, Any] | None) -> Session:
         return Session(backend, options=defaults, initial=initial, wake=wake, observer=metrics, steps=AT_ONCE)

@@ -17,3 +17,5 @@ class SessionOptions:
     """How sure the model must be that words are meant for it, before it answers them unasked."""
     history: bool = False
     """Whether a model that was trained on single turns shall know of earlier ones all the same."""
+    speculate: bool = True
+    """Whether a reply is begun at the first pause of a turn, and taken back if the person goes on."""

@@ -116,6 +116,9 @@ class Speaking:
     # -- what the floor wants done: beginnings -----------------------------------------------------------
 
     def _speculate(self) -> None:
+        wanted = self._connection.settings.speculate
+        if not (self._options.speculate if wanted is None else wanted):
+            return  # it is begun when it takes the floor
         self._reply = self._respond(turn=self._listening.turn, tentative=True)
 
     def _retract(self) -> None:

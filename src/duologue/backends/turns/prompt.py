@@ -56,8 +56,10 @@ class _Stored:
     """A thing on the other side."""
 
     refs: tuple[Ref, ...]
-    samples: int
+    samples: int = 0
     """Of sound."""
+    heard: int = 0
+    """Samples of the turn that it was, with those that are not kept."""
 
 
 class Things:
@@ -77,6 +79,14 @@ class Things:
         self._turns: dict[Turn, _Heard] = {}
         self._stored: dict[Hashable, _Stored] = {}
         """The oldest first."""
+        self._used: set[Hashable] = set()
+        """What the prompt that is being put together refers to."""
+        self._short = False
+        """Whether the person knows that not all of the sound is kept."""
+
+    def begin(self) -> None:
+        """A prompt is put together, beginning with its last line: of what is too much, the oldest is left out."""
+        self._used.clear()
 
     # -- turns --------------------------------------------------------------------------------------------------
 
@@ -110,8 +120,8 @@ class Things:
         """Its sound, as it was answered or as far as it was heard; nothing, where it is too long ago."""
         name, heard = ("turn", turn), self._turns.get(turn)
         stored = self._stored.get(name)
-        if heard is None or (stored and not heard.stale and (heard.ended or heard.size == stored.samples)):
-            return stored.refs if stored else ()
+        if heard is None or (stored and not heard.stale and (heard.ended or heard.size == stored.heard)):
+            return self._known(name)
         heard.stale = False
         self._discard(name)
         wave = np.concatenate(heard.waves)
@@ -121,27 +131,54 @@ class Things:
         return self._store_sound(name, wave, heard.size)
 
     def sound(self, pcm: bytes) -> tuple[Ref, ...]:
-        """Sound that was put into the conversation: 16 bits at 24 kHz."""
-        stored = self._stored.get(pcm)
-        return stored.refs if stored else self._store_sound(pcm, decode_pcm16(pcm), len(pcm) // 2)
+        """Sound that was put into the conversation: 16 bits at 24 kHz. Nothing, where later ones leave it no room."""
+        if pcm in self._stored:
+            return self._known(pcm)
+        if len(pcm) // 2 > self._most:
+            self._told(f"a sound is too long for the model, which hears its last {seconds(self._most):g} s")
+        return self._store_sound(pcm, decode_pcm16(pcm))
 
-    def picture(self, file: bytes) -> Ref:
-        """A picture that was shown."""
+    def picture(self, file: bytes) -> tuple[Ref, ...]:
+        """A picture that was shown; nothing, where later ones leave it no room."""
         if file not in self._stored:
             shown = [name for name, stored in self._stored.items() if not stored.samples]
-            for name in shown[: len(shown) - _MOST_PICTURES + 1]:
+            spare = [name for name in shown if name not in self._used]
+            if not spare and len(shown) >= _MOST_PICTURES:
+                return ()
+            for name in spare[: len(shown) - _MOST_PICTURES + 1]:
                 self._discard(name)
-            self._stored[file] = _Stored((self._store(file),), 0)
-        return self._stored[file].refs[0]
+            self._stored[file] = _Stored((self._store(file),))
+        return self._known(file)
 
     # -- the other side -----------------------------------------------------------------------------------------
 
-    def _store_sound(self, name: Hashable, wave: Wave, size: int) -> tuple[Ref, ...]:
+    def _known(self, name: Hashable) -> tuple[Ref, ...]:
+        """What is stored under a name, if anything is."""
+        stored = self._stored.get(name)
+        if stored is None or not self._fits(stored.samples):
+            return ()
+        self._used.add(name)
+        return stored.refs
+
+    def _fits(self, size: int) -> bool:
+        """Whether the prompt may refer to so many samples more; one sound may always."""
+        used = sum(self._stored[name].samples for name in self._used)
+        if not used or used + size <= samples(KEPT):
+            return True
+        if not self._short:
+            self._short = True
+            self._told(f"the model knows the last {KEPT:g} s of what was said by their sound, the rest by its words")
+        return False
+
+    def _store_sound(self, name: Hashable, wave: Wave, heard: int = 0) -> tuple[Ref, ...]:
         wave = wave[-self._most :]
+        if not self._fits(len(wave)):
+            return ()
         parts = np.array_split(wave, max(1, -(-len(wave) // self._window)))
-        self._stored[name] = stored = _Stored(tuple(self._store(part) for part in parts), size)
+        self._stored[name] = stored = _Stored(tuple(self._store(part) for part in parts), len(wave), heard)
         total = sum(each.samples for each in self._stored.values())
-        for old in [old for old, each in self._stored.items() if each.samples and old != name]:
+        self._used.add(name)
+        for old in [old for old, each in self._stored.items() if each.samples and old not in self._used]:
             if total <= samples(KEPT):
                 break
             total -= self._stored[old].samples
@@ -154,6 +191,7 @@ class Things:
         return Ref(key)
 
     def _discard(self, name: Hashable) -> None:
+        self._used.discard(name)
         if (stored := self._stored.pop(name, None)) is not None:
             self._order(Discard(self._seat, tuple(ref.key for ref in stored.refs)))
 
@@ -183,26 +221,28 @@ class Prompts:
     def of(self, respond: Respond, *, history: bool, seen: Callable[[bytes], str]) -> tuple[Told, ...]:
         """The lines of a reply. ``history``: whether earlier turns are told to a model that was not trained on them;
         ``seen``: a picture in words, for a model that cannot see."""
-        dialogue = [line for line in self._lines(respond, seen) if line.role != "system"]
-        lines = dialogue
-        if self._facts.history == "untrained" and not history:
-            last = max((n for n, line in enumerate(dialogue) if line.role == "assistant"), default=-1)
-            lines = dialogue[last + 1 :]
-        if (direction := self._direction(respond, dialogue)) is not None:
-            remembers = history or self._facts.history == "trained"
+        messages = [item for item in respond.history if isinstance(item, Message) and self._concerns(item)]
+        remembers = history or self._facts.history == "trained"
+        last = max((n for n, message in enumerate(messages) if message.role == "assistant"), default=-1)
+        lines = self._lines(messages if remembers else messages[last + 1 :], respond.turn, seen)
+        if (direction := self._direction(respond, lines, begun=bool(messages))) is not None:
             lines = [*(lines if remembers else ()), _Line("user", [direction])]
         body = [self._bounded(line) for line in self._joined(lines)]
         return (*self._instructions(respond), *(line.told() for line in body))
 
-    def _direction(self, respond: Respond, dialogue: Sequence[_Line]) -> str | None:
+    def _concerns(self, message: Message) -> bool:
+        """Whether it is a line of the dialogue; function calls and their results are nothing to these models."""
+        return message.role != "system" and not (message.turn is not None and self._ignored(message.turn))
+
+    def _direction(self, respond: Respond, lines: Sequence[_Line], *, begun: bool) -> str | None:
         """What stands for the person's words where they said none."""
         if respond.token is not None:
             return GREET
         if respond.idle:
             return HELP_ON
-        if dialogue and dialogue[-1].role == "user":
+        if lines and lines[-1].role == "user":
             return None
-        return GO_ON if dialogue else GREET
+        return GO_ON if begun else GREET
 
     def _instructions(self, respond: Respond) -> Iterator[Told]:
         texts = [respond.ask.instructions]
@@ -211,13 +251,12 @@ class Prompts:
         if told and self._facts.instructions:
             yield Told("system", (told,))
 
-    def _lines(self, respond: Respond, seen: Callable[[bytes], str]) -> Iterator[_Line]:
-        """The dialogue, message by message; function calls and their results are nothing to these models."""
-        for item in respond.history:
-            if isinstance(item, Message) and not (item.turn is not None and self._ignored(item.turn)):
-                yield self._line(item, seen)
-        if respond.turn is not None:
-            yield _Line("user", sounds=self._things.turn(respond.turn))
+    def _lines(self, messages: Sequence[Message], turn: Turn | None, seen: Callable[[bytes], str]) -> list[_Line]:
+        """Message by message, and the turn to answer; from the last to the first, for the first may have to go."""
+        self._things.begin()
+        asked = [] if turn is None else [_Line("user", sounds=self._things.turn(turn))]
+        told = [self._line(message, seen) for message in reversed(messages)]
+        return [line for line in (*reversed(told), *asked) if line.told().parts]
 
     def _line(self, message: Message, seen: Callable[[bytes], str]) -> _Line:
         if message.role == "assistant":
@@ -225,7 +264,7 @@ class Prompts:
             return _Line("assistant", [text])
         line = _Line(message.role)
         if message.role == "user" and self._facts.pictures:
-            line.pictures = tuple(self._things.picture(image) for image in message.images)
+            line.pictures = tuple(ref for image in message.images for ref in self._things.picture(image))
         elif message.role == "user":
             line.texts += [f"(I show you a picture. In it: {seen(image)}.)" for image in message.images]
         if message.turn is not None:

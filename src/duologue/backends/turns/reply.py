@@ -90,7 +90,8 @@ class TurnReply:
                 self._voicing.commit()
 
     def _stop(self) -> None:
-        if self._asked and self._ended is None:
+        """The engine need do no more for it, or is told that what it did is not heard."""
+        if self._asked and (self._ended is None or not (self.committed and self._for_us)):
             self._asked = False
             self._place.order(Stop(self._place.seat, self.respond.epoch))
 
