@@ -38,7 +38,7 @@ class ServerOptions:
     """Web pages that may use this server beside its own and those on loopback; ``*`` is all of them."""
     ssl_cert: Path | None = None
     ssl_key: Path | None = None
-    lead_ms: int | None = 160
+    lead_ms: int | None = 120
     """How far ahead of real time a reply's audio is sent; ``None``: as fast as it is made."""
     strictness: Strictness = "normal"
     """How sure the model must be that words are meant for it, where a client does not say."""

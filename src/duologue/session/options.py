@@ -11,7 +11,7 @@ from duologue.backends.contract import Strictness
 class SessionOptions:
     """Defaults of the server; a client may ask for others (``session.duologue``)."""
 
-    lead_ms: int | None = 160
+    lead_ms: int | None = 120
     """Milliseconds of audio sent ahead of real time; ``None``: unpaced (offline use)."""
     strictness: Strictness = "normal"
     """How sure the model must be that words are meant for it, before it answers them unasked."""
