@@ -134,7 +134,7 @@ def serving_options(command: F) -> F:
             click.option(
                 "--lead-ms",
                 type=lead,
-                default=160,
+                default=120,
                 metavar="MS|off",
                 help="How far ahead of real time a reply is sent; off: as fast as it is made.",
             ),
