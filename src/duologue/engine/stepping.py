@@ -26,6 +26,7 @@ import structlog
 import torch
 from torch import Tensor
 
+from duologue.engine.fit import free_bytes
 from duologue.engine.pace import powers
 from duologue.models.contract import Capturable, FrameModel, Frames, Said
 from duologue.nn.rows import Rows, State
@@ -94,11 +95,9 @@ class CudaGraphs:
         return graph.replay
 
     def _free(self) -> int:
-        """Free memory of the device, what torch only keeps at hand included."""
+        """Free memory of the device, once it has nothing to do."""
         torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        free: int = torch.cuda.mem_get_info()[0]
-        return free
+        return free_bytes(self._device)
 
 
 def recorder(device: torch.device, graphs: bool) -> Recorder | None:

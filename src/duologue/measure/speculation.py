@@ -8,14 +8,14 @@ is taken back; the server's ``/metrics`` say how often that was, and how much co
 
 from __future__ import annotations
 
-import asyncio
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
+import httpx
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 
 from duologue.audio import samples
 from duologue.measure.caller import Caller
@@ -165,21 +165,14 @@ _Lost = tuple[int, float]
 
 async def _lost(url: str, token: str | None) -> _Lost | None:
     """``None`` where the server is none of ours, or has no engine."""
-    request = urllib.request.Request(f"{url.rstrip('/')}/metrics")
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token}")
-
-    def read() -> str:
-        with urllib.request.urlopen(request, timeout=5) as response:
-            text: str = response.read().decode()
-            return text
-
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     try:
-        page = await asyncio.to_thread(read)
-    except (OSError, ValueError):
+        async with httpx.AsyncClient(timeout=5, headers=headers) as http:
+            page = (await http.get(f"{url.rstrip('/')}/metrics")).raise_for_status().text
+        families = [*text_string_to_metric_families(page)]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return None
-    lines = (line.split() for line in page.splitlines() if line.startswith("duologue_engine_"))
-    found = {name: float(value) for name, value in lines}
+    found = {sample.name: sample.value for family in families for sample in family.samples}
     try:
         return int(found["duologue_engine_taken_back"]), found["duologue_engine_lost_seconds"]
     except KeyError:

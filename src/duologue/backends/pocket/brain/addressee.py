@@ -15,6 +15,11 @@ AFAR: Final = 11.5
 voices lie below it as leaves requests in reverberant rooms near by answered as often as without it (85 of 100)."""
 
 
+def near(clarity: float | None) -> bool:
+    """Whether a voice of this clarity in dB surely comes from near by; ``None``: unknown."""
+    return clarity is not None and clarity >= AFAR
+
+
 @dataclass(frozen=True, slots=True)
 class Sure:
     """How sure the ear must be (0 to 1), by where the voice comes from. Other people's talk in which this ear hears a
@@ -29,7 +34,7 @@ class Sure:
         """For a voice of this clarity in dB; ``None``: unknown."""
         if clarity is None:
             return self.unknown
-        return self.near if clarity >= AFAR else self.afar
+        return self.near if near(clarity) else self.afar
 
     def over(self, clarity: float | None) -> float:
         """The same for words of any kind that were said over a reply: not less than :attr:`unknown`."""

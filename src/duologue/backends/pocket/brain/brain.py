@@ -16,7 +16,7 @@ from typing import Final
 
 from duologue.backends.contract import Ask, CallResult, HistoryItem, Message, Strictness
 from duologue.backends.pocket.brain import judgement, persona, tools
-from duologue.backends.pocket.brain.addressee import AFAR, BOUNDS, Bounds, for_someone_else, named, only_named
+from duologue.backends.pocket.brain.addressee import BOUNDS, Bounds, for_someone_else, named, near, only_named
 from duologue.backends.pocket.brain.judgement import Judgement
 from duologue.backends.pocket.brain.persona import Persona
 from duologue.backends.pocket.brain.pictures import Sight, see
@@ -376,8 +376,9 @@ def _doubtful(utterance: Utterance, parse: Parse, bounds: Bounds) -> bool:
 
 def _broken_off(utterance: Utterance, bounds: Bounds) -> bool:
     """Whether it is a request from near by whose end alone was misheard."""
-    near = utterance.clarity is not None and utterance.clarity >= AFAR
-    if not near or utterance.confidence is None or utterance.confidence < _HALF_SURE or bounds.fit > 1:
+    if not near(utterance.clarity) or utterance.confidence is None or bounds.fit > 1:
+        return False
+    if utterance.confidence < _HALF_SURE:
         return False
     known, more = judgement.broken_off(utterance.text)
     return known >= _BEGUN and 0 < more <= _LEFT_OVER
