@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from duologue.nn.attention import FEW, attention, rotate, rotation
+from duologue.nn.attention import FEW, SHORT, attention, rotate, rotation
 from duologue.nn.cache import Cache
 from duologue.nn.decoder import Decoder, DecoderConfig
 from duologue.nn.linear import pack
@@ -93,10 +93,11 @@ def test_a_call_beyond_the_ring_is_refused() -> None:
             cache.visit(Rows.of([0]), steps)
 
 
-def test_shared_keys_are_repeated_keys() -> None:
+@pytest.mark.parametrize("length", [SHORT - 7, SHORT + 9])
+def test_shared_keys_are_repeated_keys(length: int) -> None:
     for steps in (1, FEW + 3):
-        q, k, v = noise(2, 6, steps, 4), noise(2, 2, 9, 4), noise(2, 2, 10, 4)[:, :, :9]
-        mask = torch.rand(2, 1, steps, 9) > 0.3
+        q, k, v = noise(2, 6, steps, 4), noise(2, 2, length, 4), noise(2, 2, length + 1, 4)[:, :, :length]
+        mask = torch.rand(2, 1, steps, length) > 0.3
         mask[..., 0] = True
         grouped = attention(q, k, v, mask)
         each = attention(q, k.repeat_interleave(3, 1), v.repeat_interleave(3, 1), mask)

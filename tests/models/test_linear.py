@@ -29,11 +29,27 @@ def test_eight_bits_are_near(inputs: int, outputs: int, steps: int | None, rows:
     assert (ours - theirs).norm() < 0.02 * theirs.norm()
 
 
-def test_packing_changes_nothing_but_noise() -> None:
-    plain, packed = filled(Linear(40, 24)), filled(Linear(40, 24))
+@pytest.mark.parametrize("processor", ["Intel(R) Xeon(R) Processor", "AMD EPYC 7B13"])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "steps", "bias"),
+    [(40, 24, None, True), (40, 24, 3, False), (300, 1024, None, True), (300, 1000, None, False), (500, 529, 2, True)],
+)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_packing_changes_nothing_but_noise(
+    processor: str, inputs: int, outputs: int, steps: int | None, bias: bool, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duologue.nn.linear.processor_name", lambda: processor)
+    plain = filled(Linear(inputs, outputs, steps, bias=bias))
+    packed = filled(Linear(inputs, outputs, steps, bias=bias))
     pack(packed)
-    x = torch.randn(5, 2, 40)
-    torch.testing.assert_close(packed(x), plain(x))
+    blocks = "Intel" in processor and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    assert packed.packed[0].is_mkldnn != blocks
+    x = torch.randn(rows, 2, inputs, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(packed(x), plain(x), atol=1e-5, rtol=1e-5)
+    few = 1 if steps is None else steps
+    together = packed.total([x] * few)
+    apart = sum(plain.multiply(x, step) for step in range(few)) - (few - 1) * (0 if plain.bias is None else plain.bias)
+    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
 
 
 def test_a_language_model_of_eight_bits_says_nearly_the_same() -> None:

@@ -25,7 +25,7 @@ from duologue.checkpoints.layouts import decoder_keys
 from duologue.encoders.whisper import Whisper, WhisperConfig, transformers_keys
 from duologue.measure.compared import Line
 from duologue.nn.cache import Cache
-from duologue.nn.decoder import Decoder, DecoderConfig
+from duologue.nn.decoder import Decoder, DecoderConfig, RMSNorm
 from duologue.nn.linear import Linear, pack, quantize
 from duologue.nn.rows import Rows
 
@@ -61,7 +61,7 @@ class _Net(nn.Module):
         super().__init__()
         self.embedding = nn.Parameter(torch.empty(vocabulary, config.dim))
         self.decoder = Decoder(config)
-        self.norm = nn.RMSNorm(config.dim, eps=config.eps)
+        self.norm = RMSNorm(config.dim, config.eps)
         self.head = Linear(config.dim, vocabulary)
 
     def step(self, tokens: Tensor, cache: Cache, rows: Rows) -> Tensor:

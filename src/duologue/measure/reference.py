@@ -26,6 +26,7 @@ from duologue.measure.compared import Line
 from duologue.models.moshi import Moshi
 from duologue.models.moshi_files import load_moshi
 from duologue.nn.linear import Linear
+from duologue.nn.processor import processor_name
 from duologue.nn.rows import Rows
 
 REMEDY = "the reference is not installed: pip install --no-deps moshi einops (for this benchmark only)"
@@ -97,7 +98,7 @@ def beside(
     lm = ours.dialogue.lm
     return Beside(
         model=directory.name,
-        processor=_processor(),
+        processor=processor_name(),
         threads=threads,
         lines=tuple(lines),
         gigabytes_a_second=round(_bandwidth(), 1),
@@ -238,10 +239,3 @@ def _bandwidth() -> float:
     matrix, vector = torch.randn(8192, 8192), torch.randn(8192)
     took = statistics.median(_timed(lambda: matrix @ vector, 10))
     return matrix.numel() * 4 / took / 1e6
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if os.name == "posix" else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"

@@ -28,7 +28,7 @@ from duologue.codecs.unit_hifigan import UnitHiFiGAN, UnitHiFiGANConfig
 from duologue.encoders.whisper import Whisper, WhisperConfig, openai_keys
 from duologue.nn.attention import Stretch
 from duologue.nn.cache import Cache
-from duologue.nn.decoder import Decoder, DecoderConfig
+from duologue.nn.decoder import Decoder, DecoderConfig, RMSNorm
 from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
@@ -188,7 +188,7 @@ class LlamaOmniNet(nn.Module):
         self.linear2 = Linear(c.projector, c.dim, bias=True)
         self.embedding = nn.Parameter(torch.empty(c.vocabulary, c.dim))
         self.decoder = Decoder(c.decoder)
-        self.norm = nn.RMSNorm(c.dim, eps=c.eps)
+        self.norm = RMSNorm(c.dim, c.eps)
         self.head = Linear(c.dim, c.vocabulary)
         self.speech = SpeechDecoder(c)
 

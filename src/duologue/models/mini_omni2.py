@@ -27,7 +27,7 @@ from duologue.encoders import clip
 from duologue.encoders.clip import Clip, ClipConfig
 from duologue.encoders.whisper import Whisper, WhisperConfig, openai_keys
 from duologue.nn.cache import Cache
-from duologue.nn.decoder import Decoder, DecoderConfig
+from duologue.nn.decoder import Decoder, DecoderConfig, RMSNorm
 from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
@@ -146,7 +146,7 @@ class MiniOmni2LM(nn.Module):
         self.vision_adapter = Adapter(config.picture_dim, config.hidden, config.dim)
         self.embedding = nn.Parameter(torch.empty(config.vocabulary, config.dim))
         self.decoder = Decoder(config.decoder)
-        self.norm = nn.RMSNorm(config.dim, eps=config.eps)
+        self.norm = RMSNorm(config.dim, config.eps)
 
     def merge(
         self,

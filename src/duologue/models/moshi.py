@@ -31,7 +31,7 @@ from duologue.models.columns import ColumnState
 from duologue.models.contract import SILENT, Frames, Said
 from duologue.models.moshi_config import EPAD, PAD, MoshiConfig
 from duologue.nn.cache import Cache
-from duologue.nn.decoder import Decoder
+from duologue.nn.decoder import Decoder, RMSNorm
 from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling, draw_keys
@@ -68,7 +68,7 @@ class MoshiLM(nn.Module):
         self.text_embedding = nn.Parameter(torch.empty(c.text_card + 1, c.dim))
         self.audio_embeddings = nn.Parameter(torch.empty(c.n_q, c.card + 1, c.dim))
         self.temporal = Decoder(c.temporal)
-        self.out_norm = nn.RMSNorm(c.dim, eps=1e-8)
+        self.out_norm = RMSNorm(c.dim, 1e-8)
         self.text_head = Linear(c.dim, c.text_card)
 
         self.depth_in = Linear(c.dim, c.depth_dim, c.dep_q)

@@ -22,7 +22,7 @@ from duologue.checkpoints.layouts import decoder_keys
 from duologue.encoders.mel import HOP, windowed
 from duologue.encoders.whisper import Whisper, WhisperConfig, transformers_keys
 from duologue.nn.cache import Cache
-from duologue.nn.decoder import Decoder, DecoderConfig
+from duologue.nn.decoder import Decoder, DecoderConfig, RMSNorm
 from duologue.nn.linear import Linear
 from duologue.nn.rows import Rows
 
@@ -125,7 +125,7 @@ class Qwen2AudioNet(nn.Module):
         self.projector = Linear(config.tower.dim, config.dim, bias=True)
         self.embedding = nn.Parameter(torch.empty(config.vocabulary, config.dim))
         self.decoder = Decoder(config.decoder)
-        self.norm = nn.RMSNorm(config.dim, eps=config.eps)
+        self.norm = RMSNorm(config.dim, config.eps)
         self.head = Linear(config.dim, config.vocabulary)
 
     # -- hearing ----------------------------------------------------------------------------------------------

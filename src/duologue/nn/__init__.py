@@ -9,6 +9,7 @@ and each gives what it would give alone.
     cache       keys and values in rings, one a row; what a query may see
     attention   rotary positions, and the attention itself
     linear      linear maps, packed for the CPU
+    processor   which CPU
     decoder     the one transformer decoder, by configuration
     conv        causal convolutions and transposed convolutions with their tails
     quantize    residual vector quantisation

@@ -80,8 +80,8 @@ def added(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return rows[..., :length].masked_fill_(~mask, float("-inf"))
 
 
-FEW = 4
-"""Up to so many queries, attention on a CPU is quicker spelt out than fused."""
+FEW, SHORT = 4, 16
+"""Up to so many queries, over more than so many keys, attention on a CPU is quicker spelt out than fused."""
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -92,7 +92,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     """
     n, heads, steps, d = q.shape
     grouped = heads != k.shape[1]
-    if q.device.type != "cpu" or steps > FEW:
+    if q.device.type != "cpu" or steps > FEW or k.shape[2] <= SHORT:
         if k.stride(-1) != 1:  # a CPU's ring of keys (duologue.nn.cache): the kernel would gather them for every query
             k = k.contiguous()
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)

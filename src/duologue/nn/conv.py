@@ -141,10 +141,7 @@ class CausalConv1d(Streaming, Packable):
 
     def _sum(self, x: Tensor, outputs: int) -> Tensor:
         """Over the kernel's pieces."""
-        y = self.multiply(self._windows(x, 0, outputs))
-        for piece in range(1, self.kernel // self.taps):
-            y = self.multiply(self._windows(x, piece, outputs), piece, onto=y)
-        return y
+        return self.total([self._windows(x, piece, outputs) for piece in range(self.kernel // self.taps)])
 
     def _windows(self, x: Tensor, piece: int, outputs: int) -> Tensor:
         """What a piece of the kernel sees for each output, one after another: [N, outputs, taps · inputs]."""

@@ -73,9 +73,25 @@ class DecoderConfig:
         return self.kv_heads or self.heads
 
 
-def norm_of(kind: NormKind, dim: int, eps: float) -> nn.RMSNorm | nn.LayerNorm:
+class RMSNorm(nn.RMSNorm):
+    """x · weight / √(mean(x²) + eps), worked out in float32."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__(dim, eps=eps)
+        # Not a buffer: it holds a value whether or not the weights are filled, and only a CPU uses it.
+        self._least = torch.tensor(eps, dtype=torch.float32, device="cpu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype != torch.float32:
+            return super().forward(x)
+        # torch's own is eight operations on a CPU, which for a row or two cost more than what they compute.
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        return torch.addcmul(self._least, length, length, value=1 / x.shape[-1]).rsqrt_().mul(x).mul_(self.weight)
+
+
+def norm_of(kind: NormKind, dim: int, eps: float) -> RMSNorm | nn.LayerNorm:
     """The norms that the published models use."""
-    return nn.RMSNorm(dim, eps=eps) if kind == "rms" else nn.LayerNorm(dim, eps=eps)
+    return RMSNorm(dim, eps) if kind == "rms" else nn.LayerNorm(dim, eps=eps)
 
 
 class Block(nn.Module):
@@ -98,10 +114,11 @@ class Block(nn.Module):
     def forward(self, x: Tensor, layer: int, memory: Memory, turn: Tensor | None, step: int | None) -> Tensor:
         c = self.config
         heads = self.qkv(self.norm_attn(x), step).view(*x.shape[:2], -1, c.head_dim)
-        turning, v = heads[:, :, : c.heads + c.kv], heads[:, :, c.heads + c.kv :]
-        if turn is not None and c.rope is not None:
-            turning = rotate(turning, turn, c.rope)
-        q, k = turning[:, :, : c.heads], turning[:, :, c.heads :]
+        if turn is None or c.rope is None:
+            q, k, v = heads.split_with_sizes((c.heads, c.kv, c.kv), 2)
+        else:
+            turning, v = heads.split_with_sizes((c.heads + c.kv, c.kv), 2)
+            q, k = rotate(turning, turn, c.rope).split_with_sizes((c.heads, c.kv), 2)
         branch = self.out(memory.attend(layer, q, k, v), step)
         x = x + branch if self.scale_attn is None else torch.addcmul(x, branch, self.scale_attn)
 
