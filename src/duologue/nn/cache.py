@@ -108,7 +108,8 @@ class Cache:
             q = rows.take(self.position)[:, None] + torch.arange(steps, device=self.position.device)
             return Visit(self, rows, q, q % self.capacity, None, added(self._seen(q, self.capacity), self.k[0].dtype))
         device = self.k[0].device
-        q = self.position[list(rows.host)][:, None] + torch.arange(steps)
+        at = self.position[list(rows.host)]
+        q = at[:, None] + torch.arange(steps)
         last = q[:, -1:]
         lengths = (last[:, 0] + 1).clamp(max=self.capacity).tolist()
         # A single step sees all that is filled where the ring is no longer than the window. (A CPU attends
@@ -116,8 +117,12 @@ class Cache:
         mask = None
         even = device.type == "cpu" or min(lengths) == max(lengths)
         if steps > 1 or self.capacity > self.window or not even:
-            mask = self._seen(q, max(lengths)).to(device)
-        return Visit(self, rows, q.to(device), (q % self.capacity).to(device), lengths, mask)
+            mask = added(self._seen(q, max(lengths)), self.k[0].dtype).to(device)
+        begin = int(at[0]) % self.capacity
+        place = None
+        if rows.span is not None and begin + steps <= self.capacity and bool((at == at[0]).all()):
+            place = rows.span, slice(None), slice(begin, begin + steps)
+        return Visit(self, rows, q.to(device), (q % self.capacity).to(device), lengths, mask, place)
 
     def _seen(self, q: Tensor, length: int) -> Tensor:
         """bool [N, 1, T, length]: what queries at positions ``q`` [N, T], the last of which are about to be taken, see
@@ -148,14 +153,20 @@ class Visit:
     lengths: list[int] | None
     """How many slots of each row are filled once the call's keys are in; ``None``: whole rings count."""
     mask: Tensor | None
-    """[N, 1, T, L], bool or added: what each step sees of the first L slots; ``None``: all that is filled."""
+    """[N, 1, T, L], to be added: what each step sees of the first L slots; ``None``: all that is filled."""
+    place: tuple[slice, slice, slice] | None = None
+    """Where the call's keys go, if that is one piece of the rings: writing there costs half as much."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         keys, values = self.cache.k[layer], self.cache.v[layer]
-        at = self.rows.index[:, None]
         # (A row that takes no part writes too, where its next step will: nobody sees that before.)
-        keys[at, :, self.slots] = k
-        values[at, :, self.slots] = v
+        if self.place is not None:
+            keys[self.place] = k.transpose(1, 2)
+            values[self.place] = v.transpose(1, 2)
+        else:
+            at = self.rows.index[:, None]
+            keys[at, :, self.slots] = k
+            values[at, :, self.slots] = v
         q = q.transpose(1, 2)
         if self.lengths is None:
             return attention(q, self.rows.take(keys), self.rows.take(values), self.mask)

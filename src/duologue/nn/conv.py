@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duologue.nn.linear import Packable
+from duologue.nn.linear import Packable, Pages
 from duologue.nn.rows import Rows, State
 
 WIDE = 64
@@ -108,10 +108,10 @@ class CausalConv1d(Streaming, Packable):
     def addend(self) -> Tensor | None:
         return self.bias
 
-    def pack(self) -> None:
+    def pack(self, pages: Pages) -> None:
         if self.kernel % self.stride == 0 and self.stride * self.inputs >= WIDE:
             self.taps = self.stride
-        super().pack()
+        super().pack(pages)
 
     def state(self, rows: int) -> Tail:
         like = self.packed[0] if self.packed else self.weight

@@ -17,6 +17,7 @@ them at every call, 28 ms where the packed bfloat16 of a 4096 × 4096 map takes 
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -32,6 +33,9 @@ ROWS = 8
 BLOCKS, SMALL = range(256, 63, -16), 1 << 18
 """Outputs to a block: the first of these that divides them. All are one block where none does, and of matrices of so
 few numbers (1 MB), which are not what anybody waits for."""
+
+HUGE, MANY = 2 << 20, 8
+"""Bytes of a huge page, and how many are worth the trouble."""
 
 READ = 16
 """Inputs that a product by weights of eight bits reads at a time."""
@@ -78,21 +82,43 @@ class Packable(nn.Module):
             return _by_onednn(xs, weights, addend)
         return _by_blocks(xs, weights, addend)
 
-    def pack(self) -> None:
+    def pack(self, pages: Pages) -> None:
         """Lay the matrices out for this CPU and let the plain weight go."""
-        self.packed = [_laid_out(matrix) for matrix in self.matrices()]
+        self.packed = [_laid_out(matrix, pages) for matrix in self.matrices()]
         if not self.keeps_weight:
             self.weight = nn.Parameter(self.get_parameter("weight").to("meta"), requires_grad=False)
 
 
-def _laid_out(matrix: Tensor) -> Tensor:
+class Pages:
+    """Memory for the weights of a model in huge pages, where the system has them: reading through it takes 5 % less."""
+
+    def __init__(self, numbers: int) -> None:
+        """``numbers``: of float32, that there shall be room for."""
+        self._room = torch.empty(0)
+        size = 4 * numbers + HUGE
+        if size > MANY * HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            memory.madvise(mmap.MADV_HUGEPAGE)
+            room = torch.frombuffer(memory, dtype=torch.float32)
+            self._room = room[-room.data_ptr() % HUGE // 4 :]
+
+    def keep(self, weight: Tensor) -> Tensor:
+        """``weight``, float32, as it is; in huge pages if there is room."""
+        count = weight.numel()
+        if len(self._room) < count:
+            return weight.contiguous()
+        kept, self._room = self._room[:count].view(weight.shape), self._room[count:]
+        return kept.copy_(weight)
+
+
+def _laid_out(matrix: Tensor, pages: Pages) -> Tensor:
     """A matrix [outputs, inputs] as this CPU reads it fastest: [blocks, inputs, outputs of a block], or oneDNN's."""
     mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
     if matrix.dtype == torch.float32 and mkl and "Intel" in processor_name():
         outputs, inputs = matrix.shape
         sizes = BLOCKS if matrix.numel() > SMALL else ()
         block = next((each for each in sizes if outputs % each == 0), outputs)
-        return matrix.reshape(-1, block, inputs).transpose(1, 2).contiguous()
+        return pages.keep(matrix.reshape(-1, block, inputs).transpose(1, 2))
     reordered: Tensor = torch.ops.mkldnn._reorder_linear_weight(matrix.contiguous(), ROWS)
     return reordered
 
@@ -183,9 +209,11 @@ def pack(model: nn.Module) -> None:
     # Not a public operator, but the one that torch's own compiler emits; builds without it run unpacked.
     if not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
         return
-    for module in model.modules():
-        if isinstance(module, Packable) and not module.packed and module.matrices()[0].device.type == "cpu":
-            module.pack()
+    maps = [each for each in model.modules() if isinstance(each, Packable) and not each.packed]
+    maps = [each for each in maps if each.matrices()[0].device.type == "cpu"]
+    pages = Pages(sum(matrix.numel() for each in maps for matrix in each.matrices()))
+    for each in maps:
+        each.pack(pages)
 
 
 def quantize(model: nn.Module) -> None:
