@@ -222,16 +222,17 @@ class Scratch:
     def __init__(
         self, batch: int, steps: int, *, layers: int, kv_heads: int, head_dim: int, like: Tensor
     ) -> None:
-        shape = (layers, 2, batch, kv_heads, steps, head_dim)
-        self.kv = torch.empty(shape, device=like.device, dtype=like.dtype)
+        shape = (layers, batch, kv_heads, steps, head_dim)
+        self.k = torch.empty(shape, device=like.device, dtype=like.dtype).unbind()
+        self.v = torch.empty(shape, device=like.device, dtype=like.dtype).unbind()
         self.step = 0
 
     @property
     def positions(self) -> Tensor:
-        return torch.full((1, 1), self.step, device=self.kv.device)
+        return torch.full((1, 1), self.step, device=self.k[0].device)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        keys, values = self.kv[layer, 0], self.kv[layer, 1]
+        keys, values = self.k[layer], self.v[layer]
         keys[:, :, self.step] = k[:, 0]
         values[:, :, self.step] = v[:, 0]
         filled = self.step + 1
