@@ -10,7 +10,7 @@ import torch
 from duologue.checkpoints.keys import stored
 from duologue.models.moshi import KEYS
 from duologue.models.moshi_files import load_lm
-from duologue.nn.linear import Linear, pack, quantize
+from duologue.nn.linear import LONG, Linear, pack, quantize
 
 from .tiny import LM, filled, lm
 
@@ -34,7 +34,7 @@ def test_eight_bits_are_near(inputs: int, outputs: int, steps: int | None, rows:
     ("inputs", "outputs", "steps", "bias"),
     [(40, 24, None, True), (40, 24, 3, False), (300, 1024, None, True), (300, 1000, None, False), (500, 529, 2, True)],
 )
-@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("rows", [1, 3, LONG])
 def test_packing_changes_nothing_but_noise(
     processor: str, inputs: int, outputs: int, steps: int | None, bias: bool, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

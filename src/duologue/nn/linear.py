@@ -34,6 +34,9 @@ BLOCKS, SMALL = range(256, 63, -16), 1 << 18
 """Outputs to a block: the first of these that divides them. All are one block where none does, and of matrices of so
 few numbers (1 MB), which are not what anybody waits for."""
 
+LONG = 160
+"""From more rows on, each block's product goes straight to its place."""
+
 HUGE, MANY = 2 << 20, 8
 """Bytes of a huge page, and how many are worth the trouble."""
 
@@ -111,10 +114,14 @@ class Pages:
         return kept.copy_(weight)
 
 
+def _blocks_suit(matrix: Tensor) -> bool:
+    mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    return matrix.dtype == torch.float32 and mkl and "Intel" in processor_name()
+
+
 def _laid_out(matrix: Tensor, pages: Pages) -> Tensor:
     """A matrix [outputs, inputs] as this CPU reads it fastest: [blocks, inputs, outputs of a block], or oneDNN's."""
-    mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    if matrix.dtype == torch.float32 and mkl and "Intel" in processor_name():
+    if _blocks_suit(matrix):
         outputs, inputs = matrix.shape
         sizes = BLOCKS if matrix.numel() > SMALL else ()
         block = next((each for each in sizes if outputs % each == 0), outputs)
@@ -125,20 +132,29 @@ def _laid_out(matrix: Tensor, pages: Pages) -> Tensor:
 
 def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:
     blocks, inputs, block = weights[0].shape
-    shape = xs[0].shape[:-1]
-    product: Tensor | None = None
-    for x, weight in zip(xs, weights, strict=True):
-        flat = x.reshape(1, -1, inputs).expand(blocks, -1, -1)
-        if product is not None:
-            product.baddbmm_(flat, weight)
-        elif addend is not None:
-            product = torch.baddbmm(addend.view(blocks, 1, block), flat, weight)
-        else:
-            product = torch.bmm(flat, weight)
-    assert product is not None
-    if blocks > 1 and product.shape[1] > 1:
+    flat = [x.reshape(-1, inputs) for x in xs]
+    rows = len(flat[0])
+    if blocks > 1 and rows > LONG:
+        # Straight to where they belong: by so many rows, moving the products costs more than calling for each.
+        y = flat[0].new_empty(rows, blocks * block)
+        for place, out in enumerate(torch.split(y, block, dim=1)):
+            if addend is None:
+                torch.mm(flat[0], weights[0][place], out=out)
+            else:
+                torch.addmm(addend[place * block : (place + 1) * block], flat[0], weights[0][place], out=out)
+            for x, weight in zip(flat[1:], weights[1:], strict=True):
+                out.addmm_(x, weight[place])
+        return y.view(*xs[0].shape[:-1], -1)
+    spread = [x.expand(blocks, -1, -1) for x in flat]
+    if addend is None:
+        product = torch.bmm(spread[0], weights[0])
+    else:
+        product = torch.baddbmm(addend.view(blocks, 1, block), spread[0], weights[0])
+    for x, weight in zip(spread[1:], weights[1:], strict=True):
+        product.baddbmm_(x, weight)
+    if blocks > 1 and rows > 1:
         product = product.transpose(0, 1)
-    return product.reshape(*shape, -1)
+    return product.reshape(*xs[0].shape[:-1], -1)
 
 
 def _by_onednn(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:
@@ -211,7 +227,7 @@ def pack(model: nn.Module) -> None:
         return
     maps = [each for each in model.modules() if isinstance(each, Packable) and not each.packed]
     maps = [each for each in maps if each.matrices()[0].device.type == "cpu"]
-    pages = Pages(sum(matrix.numel() for each in maps for matrix in each.matrices()))
+    pages = Pages(sum(matrix.numel() for each in maps for matrix in each.matrices() if _blocks_suit(matrix)))
     for each in maps:
         each.pack(pages)
 
