@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 import torch
@@ -101,7 +102,8 @@ class Pages:
         size = 4 * numbers + HUGE
         if size > MANY * HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
             memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            memory.madvise(mmap.MADV_HUGEPAGE)
+            with suppress(OSError):  # of a kernel that has none; then its pages are as small as everybody's
+                memory.madvise(mmap.MADV_HUGEPAGE)
             room = torch.frombuffer(memory, dtype=torch.float32)
             self._room = room[-room.data_ptr() % HUGE // 4 :]
 
