@@ -69,7 +69,7 @@ BOUNDS: Final[Mapping[Strictness, Bounds]] = {
 first words (372 draws of the grammar and 251 sentences to others, those marked ``tune`` and ``judge``, in flite's slt,
 kal16 and awb and five voices of espeak-ng, dry, in rooms near by and from afar): words near by that are to the letter a
 skill's are nearly always requests, however much the ear doubts them; from afar what was misheard as a request had a
-confidence below 0.9 or only fitted. A fit of 0.68 instead of 0.78 answers five more of 663 requests in dry rooms, two of
+confidence below 0.9 or only fitted. A fit of 0.68 instead of 0.78 answers five more of 663 requests when dry, two of
 168 in rooms near by, and one of 738 sentences to others."""
 
 _CALLS: Final = frozenset({"hey", "hello", "okay", "dear", "oh", "um", "so", "yes", "no", "good", "morning", "evening"})
