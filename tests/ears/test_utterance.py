@@ -208,3 +208,27 @@ def test_short_doubtful_first_words_are_heard_once_more(decoder: pocketsphinx.De
     rehearsals = sum(-(-at // 1600) for at in (11_200, 19_200, 32_000) if at <= len(wave) * 2 // 3)
     assert steps >= once + rehearsals + once - 3, "all of it was heard again at its end"
     assert said.until == len(wave)
+
+
+def test_what_is_still_doubted_is_heard_carefully_and_forgotten_where_the_voice_goes_on(
+    decoder: pocketsphinx.Decoder,
+) -> None:
+    careful = VOCABULARY.careful_decoder()
+    wave = scene("roll two dice please")
+    quick, _ = hear(Utterance(VOCABULARY, decoder, Channel.unknown()), [wave])
+    slow, _ = hear(Utterance(VOCABULARY, decoder, Channel.unknown(), careful=careful), [wave])
+    assert quick.text != slow.text == "roll two dice please"
+    assert quick.confidence is not None
+    assert slow.confidence is not None
+    assert quick.confidence < 0.5 < slow.confidence
+
+    live = Utterance(VOCABULARY, decoder, Channel.unknown(), careful=careful)
+    for piece in np.split(np.concatenate((wave, noise(samples(0.4), -75.0))), range(2400, len(wave), 2400)):
+        live.push(piece)
+        while live.ready:
+            live.step()
+    pause = live.say()
+    said, _ = hear(live, [scene("one two three four five six seven eight nine")])
+    assert pause is not None
+    assert pause.text == slow.text, "silence changes nothing about it"
+    assert said.text.endswith("five six seven eight nine"), "what follows counts"

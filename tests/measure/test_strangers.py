@@ -18,9 +18,9 @@ def test_nothing_of_the_reports_is_among_them() -> None:
 
 
 def test_they_are_heard_and_judged() -> None:
-    decoder = vocabulary().decoder()
+    decoder, careful = vocabulary().decoder(), vocabulary().careful_decoder()
     asked = Request("what time is it", "time", {})
-    assert hear(Stranger(asked, "kal16", "dry"), decoder, 1).answered
-    assert hear(Stranger(asked, "kal16", "dry"), decoder, 1).right
+    assert hear(Stranger(asked, "kal16", "dry"), decoder, careful, 1).answered
+    assert hear(Stranger(asked, "kal16", "dry"), decoder, careful, 1).right
     talk = Request("the train to london was delayed again", "", {})
-    assert not hear(Stranger(talk, "slt", "afar"), decoder, 1).answered
+    assert not hear(Stranger(talk, "slt", "afar"), decoder, careful, 1).answered

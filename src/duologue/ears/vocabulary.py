@@ -87,6 +87,20 @@ class Vocabulary:
             wip=self.insertion,
         )
 
+    def careful_decoder(self) -> pocketsphinx.Decoder | None:
+        """The same with PocketSphinx's second pass over all it heard, which knows each word's neighbours and takes half
+        as long again; ``None`` where there is no calibration, so that nothing is ever in doubt."""
+        if self.calibration is None:
+            return None
+        return _decoder(
+            lm=str(self.language_model),
+            dict=str(self.dictionary),
+            lw=self.language_weight,
+            wip=self.insertion,
+            fwdflat=True,
+            fwdflatlw=self.language_weight,
+        )
+
     def interjection_decoder(self) -> pocketsphinx.Decoder | None:
         """A decoder of the interjections and nothing else, about 8 MB; ``None`` where there are none."""
         if not self.interjections:
@@ -114,7 +128,7 @@ def _decoder(**more: object) -> pocketsphinx.Decoder:
         "lm": str(_ENGLISH / "en-us.lm.bin"),
         "dict": str(_ENGLISH / "cmudict-en-us.dict"),
         "samprate": 16_000,
-        "fwdflat": False,  # the second and third pass would wait for the end of the utterance
+        "fwdflat": False,  # the second and third pass wait for the end of the utterance
         "bestpath": False,
         "loglevel": "FATAL",  # an utterance that is no interjection to its end is an "error", what matters is raised
     }

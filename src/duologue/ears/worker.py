@@ -42,6 +42,7 @@ class Worker:
         self._turn: deque[int] = deque()
         self._spare = [vocabulary.decoder(), vocabulary.decoder()]
         self._spare_interjections = [vocabulary.interjection_decoder() for _ in range(2)]
+        self._careful = vocabulary.careful_decoder()
         self._open: pocketsphinx.Decoder | None = open_decoder()  # None while an utterance has it
 
     def take(self, message: Message) -> None:
@@ -51,7 +52,7 @@ class Worker:
             channel = Channel.from_json(message.body.decode()) if message.body else Channel.unknown()
             third = self._spare_interjections.pop() if self._spare_interjections else None
             third = third or self._vocabulary.interjection_decoder()
-            self._utterances[message.utterance] = Utterance(self._vocabulary, decoder, channel, third)
+            self._utterances[message.utterance] = Utterance(self._vocabulary, decoder, channel, third, self._careful)
             self._turn.append(message.utterance)
             return
         utterance = self._utterances.get(message.utterance)

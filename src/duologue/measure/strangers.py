@@ -94,10 +94,10 @@ def _spoken(stranger: Stranger, seed: int) -> Wave:
     return (heard * 10 ** ((loudness(wave) + gain - loudness(heard)) / 20)).astype(np.float32)
 
 
-def hear(stranger: Stranger, decoder: pocketsphinx.Decoder, seed: int) -> Outcome:
+def hear(stranger: Stranger, decoder: pocketsphinx.Decoder, careful: pocketsphinx.Decoder | None, seed: int) -> Outcome:
     """What pocket makes of it."""
     wave = _spoken(stranger, seed)
-    utterance = Utterance(vocabulary(), decoder, Channel.unknown())
+    utterance = Utterance(vocabulary(), decoder, Channel.unknown(), careful=careful)
     utterance.push(in_a_room(wave, 0, len(wave), None, seed=seed))
     utterance.finish()
     while utterance.ready:
@@ -113,12 +113,12 @@ def main(share: float) -> None:
     """Strangers' first words: what is answered."""
     chosen = [*strangers()]
     random.Random(0).shuffle(chosen)
-    decoder = vocabulary().decoder()
+    decoder, careful = vocabulary().decoder(), vocabulary().careful_decoder()
     rows: defaultdict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
     for number, stranger in enumerate(chosen[: max(1, round(share * len(chosen)))]):
         kind = "requests" if stranger.request.skill else "other talk"
         synthesizer = stranger.voice.rpartition(":")[0] or "flite"
-        rows[kind, stranger.where, synthesizer].append(hear(stranger, decoder, number))
+        rows[kind, stranger.where, synthesizer].append(hear(stranger, decoder, careful, number))
     for (kind, where, synthesizer), outcomes in sorted(rows.items()):
         answered = sum(outcome.answered for outcome in outcomes)
         right = sum(outcome.answered and outcome.right for outcome in outcomes)
