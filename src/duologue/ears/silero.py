@@ -89,7 +89,7 @@ class Silero:
         state = np.stack([each.state for each in streams], axis=1)
         probability, state = self._session.run(None, {"input": windows, "state": state, "sr": self._rate})
         steps = np.square(stretches[:, rate.CONTEXT :]).reshape(len(streams), -1, STEP)
-        loudness = np.sqrt(steps.mean(axis=2))
+        loudness = np.sqrt(np.add.reduce(steps, axis=2) / np.float32(STEP))
         for n, each in enumerate(streams):
             each.take(
                 Judged(float(probability[n, 0]), tuple(loudness[n].tolist())),
