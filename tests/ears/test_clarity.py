@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from duologue.audio import Wave
-from duologue.ears.clarity import Clarity
+from duologue.ears.clarity import Clarity, _percentile
 from duologue.ears.rate import RATE, Downsampler
 from duologue.measure.duplex.scenes import far
 from duologue.measure.voices import noise, speak
@@ -63,8 +64,40 @@ def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     assert clear.value == pytest.approx(clarity(WAVE))
 
 
+def by_definition(levels: NDArray[np.float64]) -> float | None:
+    """The page's formula in numpy's own percentiles, an octave at a time."""
+    falls = []
+    for level in levels.T:
+        loudest, quiet = np.percentile(level, (95, 5))
+        loud = level[:-5] > max(loudest - 18.0, quiet + 15.0)
+        if loudest - quiet >= 25.0 and loud.sum() >= 5:
+            falls.append(float(np.percentile((level[:-5] - level[5:])[loud], 95.0)))
+    return sum(falls) / len(falls) if falls else None
+
+
+@pytest.mark.parametrize("voice", ["slt", "awb", "kal16"])
+@pytest.mark.parametrize("room", [-75.0, -65.0, -55.0])
+def test_at_every_piece_it_is_the_formula_to_the_last_bit(voice: str, room: float) -> None:
+    clear, values = Clarity(), []
+    wave = heard(speak(SENTENCE, voice).wave, room)
+    for at in range(0, len(wave), 320):
+        clear.push(wave[at : at + 320])
+        values.append(clear.value)
+        assert len(clear._levels) <= 5 or values[-1] == by_definition(clear._levels)
+    assert len(set(values)) > 10
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.floats(-120, 60), min_size=1, max_size=60),
+    st.sampled_from([5.0, 95.0]),
+)
+def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
+    assert _percentile(np.sort(np.array(values)), percent) == np.percentile(values, percent)
+
+
 def test_only_the_last_twenty_seconds_are_remembered() -> None:
     clear = Clarity()
     for _ in range(30):
         clear.push(WAVE[:RATE])
-        assert sum(map(len, clear._levels)) < 2_100
+        assert len(clear._levels) < 2_100

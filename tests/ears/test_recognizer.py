@@ -122,3 +122,30 @@ async def test_a_dead_worker_is_replaced_and_its_utterances_are_told(recognizer:
                 break
             await asyncio.sleep(0.2)
     assert again.words[-1].text == "what time is it"
+
+
+async def test_a_session_has_one_worker_prepared_also_after_its_death() -> None:
+    recognizer = Recognizer(vocabulary(), workers=2)
+    before = set(psutil.Process().children())
+    await recognizer.start()
+    try:
+        first, second = sorted(set(psutil.Process().children()) - before, key=lambda worker: worker.pid)
+        unprepared = first.memory_info().rss
+        large = unprepared + 60e6
+        recognizer.expect()
+        await _grown(first, large)
+        assert second.memory_info().rss < large
+        first.kill()
+        async with asyncio.timeout(20):
+            while not (new := set(psutil.Process().children()) - before - {first, second}):  # noqa: ASYNC110  the same
+                await asyncio.sleep(0.05)
+        await _grown(new.pop(), large)
+        assert second.memory_info().rss < large
+    finally:
+        await recognizer.stop()
+
+
+async def _grown(worker: psutil.Process, large: float) -> None:
+    async with asyncio.timeout(20):
+        while worker.memory_info().rss < large:  # noqa: ASYNC110  another process's state, not an event
+            await asyncio.sleep(0.05)

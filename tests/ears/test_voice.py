@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duologue.audio import RATE, Wave, samples
+from duologue.ears.silero import Silero
 from duologue.ears.voice import Onset, Pause, VoiceActivity, VoiceEvent
 from duologue.measure.voices import noise, speak
 
@@ -89,12 +90,54 @@ def test_streams_that_are_judged_together_are_judged_as_if_alone(cuts: list[list
     assert found == [follow(SHORT, [])] * len(cuts)
 
 
+def told(wave: Wave) -> list[tuple[int, VoiceEvent]]:
+    """Every event, and how much was heard when it was told."""
+    activity, found = VoiceActivity(), []
+    for at in range(0, len(wave), 480):
+        activity.hear(wave[at : at + 480])
+        found += [(at + 480, event) for event in activity.events(at + 480)]
+    return found
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.1, 0.02])
+@pytest.mark.parametrize("room", [-65.0, -45.0])
+def test_that_the_quiet_waits_changes_no_event_nor_when_it_is_told(
+    gain: float, room: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waves = []
+    for voice in ("slt", "kal16"):
+        spoken = scene("sh stop it", voice, 0.8, 0.4)[0] * np.float32(gain)
+        waves.append(spoken + noise(len(spoken), room))
+    patient = [told(wave) for wave in waves]
+    monkeypatch.setattr(VoiceActivity, "_may_wait", False)
+    assert patient == [told(wave) for wave in waves]
+    assert all(patient) or gain < 0.1
+
+
+def test_idle_lines_share_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 lines, out of step, for three seconds in a quiet room."""
+    network, runs = Silero(), []
+    run = network._run
+    monkeypatch.setattr(network, "_run", lambda streams: (runs.append(len(streams)), run(streams)))
+    lines = [VoiceActivity(network) for _ in range(16)]
+    room = noise(3 * RATE, -65.0)
+    for at in range(0, len(room), 480):
+        for n, line in enumerate(lines):
+            step = slice(max(at - 30 * n, 0), at - 30 * n + 480)
+            line.hear(room[step])
+            assert not line.events(step.stop)
+    frames = len(room) // 768
+    assert len(runs) < 1.3 * frames, "about as many runs as one line would need"
+    assert sum(runs) > 15 * frames, "and nobody lags behind"
+
+
 def test_decisions_wait_for_their_time() -> None:
     activity, asked = VoiceActivity(), []
     activity.hear(SHORT)
     for until in range(0, len(SHORT), 100):
         asked += activity.events(until)
         assert activity.until <= until
+    asked += activity.events(len(SHORT))
     assert asked == follow(SHORT[: activity.until], [])
 
 

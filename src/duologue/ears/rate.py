@@ -52,9 +52,15 @@ def downsample(stretches: NDArray[np.float32]) -> NDArray[np.float32]:
 
     A product of matrices: eight times as fast as :class:`Downsampler`, and the last bits depend on n and m.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(stretches, _TAPS + 2, axis=1)[:, ::3]
+    count, length = stretches.shape
+    stretches = np.ascontiguousarray(stretches)
+    sample = stretches.itemsize
+    # numpy's sliding_window_view gives the same view, and takes a fifth of a run of the network to do it.
+    windows: NDArray[np.float32] = np.ndarray(
+        (count, (length - CONTEXT) // 3, _TAPS + 2), np.float32, stretches, 0, (length * sample, 3 * sample, sample)
+    )
     product: NDArray[np.float32] = np.ascontiguousarray(windows).reshape(-1, _TAPS + 2) @ FILTERS
-    return product.reshape(len(stretches), -1)
+    return product.reshape(count, -1)
 
 
 class Downsampler:

@@ -201,6 +201,8 @@ class Recognizer:
         self._slots: list[_Process | None] = [None] * workers
         self._keepers: list[asyncio.Task[None]] = []
         self._next = 1
+        self._prepared = 0
+        """Workers, the first ones, that have been told to prepare."""
 
     async def start(self) -> None:
         """Start the workers and wait until they are ready; raises :class:`EarError` where they cannot."""
@@ -216,6 +218,15 @@ class Recognizer:
         processes = [process for process in self._slots if process is not None]
         self._slots = [None] * len(self._slots)
         await asyncio.gather(*(process.stop() for process in processes))
+
+    def expect(self) -> None:
+        """Another session came. The first makes the first worker load its second ear, the second the next one's: who
+        talks alone needs one, and one is loaded before anything is said to it."""
+        if self._prepared < len(self._slots):
+            process = self._slots[self._prepared]
+            self._prepared += 1
+            if process is not None:
+                process.send(Message(Kind.PREPARE, 0))
 
     def open(
         self,
@@ -258,6 +269,8 @@ class Recognizer:
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.5), _LONGEST_DELAY)
             try:
-                self._slots[slot] = await _Process.start(self._vocabulary)
+                self._slots[slot] = process = await _Process.start(self._vocabulary)
+                if slot < self._prepared:
+                    process.send(Message(Kind.PREPARE, 0))
             except (EarError, OSError) as error:
                 _log.error("an ear cannot be restarted", error=str(error), again_in=delay)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pocketsphinx
@@ -131,11 +132,17 @@ class Hearing:
         for segment in self.decoder.seg() or ():
             if segment.word[0] in "<[+(":  # silence, noises, the joints of a grammar
                 continue
-            words.append(re.sub(r"\(\d+\)$", "", segment.word))
+            words.append(_spelt(segment.word))
             frames += segment.end_frame - segment.start_frame + 1
             acoustic += _log(segment.ascore)
             language += _log(segment.lscore)
         return Heard(" ".join(words), acoustic / max(frames, 1), language / max(len(words), 1))
+
+
+@cache
+def _spelt(word: str) -> str:
+    """A word of the dictionary without the number of its pronunciation."""
+    return re.sub(r"\(\d+\)$", "", word)
 
 
 def _log(score: float) -> float:

@@ -62,6 +62,11 @@ class Vocabulary:
                 raise FileNotFoundError(message)
         re.compile(self.open_after)
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether there are utterances of which the open ear is asked, too."""
+        return self.open_beside or bool(self.open_after) or self.calibration is not None
+
     def to_json(self) -> str:
         """For a worker's command line."""
         return json.dumps(asdict(self), default=str)

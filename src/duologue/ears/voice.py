@@ -5,8 +5,11 @@ middle, by its memory) and begins (30 ms late, 100 to 200 after a soft consonant
 So the network decides, and loudness, in steps of 8 ms relative to the voice itself, moves the edge; in noise it moves
 nothing.
 
-A silent line costs as much as a busy one: the network's state goes on drifting for minutes of digital silence, so a
-frame that is skipped would not be the same as a frame that is heard.
+On a silent line no frame may be skipped: the network's state goes on drifting for minutes of digital silence. But
+one may wait. Where no voice is on, and a frame is no louder than it was before, it is judged when the next has come,
+at the latest: until then another stream's run takes it along, and 16 idle lines cost 31 runs of the network a second
+instead of up to 500. The events and their positions are the same; only the onset of a voice as soft as the room is
+told up to 32 ms later.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ _EDGE = 10 ** (-32 / 20)
 """What is 32 dB softer than the voice around it is not voice any more: the weakest final consonants are 25 to 30."""
 _FADE = 10 ** (-12 / 20 * FRAME / RATE)
 """The voice's own loudness is its loudest step, forgotten at 12 dB a second."""
+_RISE = 10 ** (10 / 20)
+"""A frame may wait if it is at most so much louder (10 dB) than the softest step of the last third of a second."""
 _BACK = RATE * 3 // 10
 """How far before the network's first frame a beginning is looked for: 300 ms."""
 
@@ -63,7 +68,6 @@ class VoiceActivity:
         if onset_frames < 1 or pause_ms < 1:
             raise ValueError("onset_frames and pause_ms must be at least 1")
         self._stream = Stream(network or silero())
-        self._judged: deque[Judged] = deque()
         self._onset_threshold = threshold
         self._release_threshold = max(threshold - 0.15, 0.01)
         self._onset_frames = onset_frames
@@ -95,16 +99,24 @@ class VoiceActivity:
         self._stream.hear(wave)
 
     def events(self, until: int) -> list[VoiceEvent]:
-        """The events of the frames that end up to ``until`` (samples from the start), in order, since the last call."""
-        if self.until + FRAME > until:
-            return []
-        self._judged.extend(self._stream.judged())
+        """The events of the frames that end up to ``until`` (samples from the start), in order, since the last call.
+        The last such frame waits for the next call where it is quiet."""
         events: list[VoiceEvent] = []
-        while self._judged and self.until + FRAME <= until:
-            event = self._frame(self._judged.popleft())
+        stream = self._stream
+        while (left := min((until - self.until) // FRAME, len(stream.made) + stream.frames)) > 0:
+            if left == 1 and not stream.made and self._may_wait:
+                break
+            event = self._frame(stream.judged())
             if event is not None:
                 events.append(event)
         return events
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether nothing happens in what is to be judged: no voice is on, and it is no louder than it was."""
+        if self._voiced or self._rising or not self._recent:
+            return False
+        return self._stream.loudness <= _RISE * min(self._recent)
 
     def _frame(self, judged: Judged) -> VoiceEvent | None:
         self._recent.extend(judged.loudness)

@@ -15,7 +15,8 @@ _HEADER = struct.Struct("<BQI")
 
 class Kind(IntEnum):
     """To the worker: ``OPEN`` (body: the channel as known, JSON or empty), ``PUSH`` (16-bit samples at 24 kHz),
-    ``FINISH``, ``DROP``. From it: ``READY``, ``WORDS`` (JSON)."""
+    ``FINISH``, ``DROP``, ``PREPARE`` (a session came that it may have to listen to; of no utterance). From it:
+    ``READY``, ``WORDS`` (JSON)."""
 
     OPEN = 1
     PUSH = 2
@@ -23,6 +24,7 @@ class Kind(IntEnum):
     DROP = 4
     READY = 5
     WORDS = 6
+    PREPARE = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,22 +20,35 @@ together, and not so much that minutes sent at once, all judged at the first ste
 
 
 class Recent:
-    """The last second of sound: a turn begins before its onset is known."""
+    """The last second of sound: a turn begins before its onset is known. Nothing is joined before it is asked for."""
 
     def __init__(self, keep: float = 1.0) -> None:
         self._keep = samples(keep)
-        self._wave = np.zeros(0, np.float32)
+        self._pieces: deque[Wave] = deque()
+        self._held = 0
+        """Samples in the pieces; the first may be older than what is kept."""
+        self._kept = 0
         self.end = 0
 
     def push(self, wave: Wave) -> None:
         """More sound."""
-        self._wave = np.concatenate((self._wave, wave))[-max(self._keep, len(wave)) :]
+        self._pieces.append(wave.copy())  # it may be a view of minutes that were sent at once
+        self._held += len(wave)
+        self._kept = min(self._kept + len(wave), max(self._keep, len(wave)))
+        while self._held - len(self._pieces[0]) >= self._kept > 0:
+            self._held -= len(self._pieces.popleft())
         self.end += len(wave)
 
     def since(self, position: int) -> tuple[int, Wave]:
         """(start, wave) from ``position`` on, or from the oldest sample kept."""
-        start = max(position, self.end - len(self._wave))
-        return start, self._wave[len(self._wave) - (self.end - start) :]
+        start = max(position, self.end - self._kept)
+        missing, pieces = self.end - start, []
+        for piece in reversed(self._pieces):
+            if missing <= 0:
+                break
+            pieces.append(piece[-missing:])
+            missing -= len(piece)
+        return start, np.concatenate(pieces[::-1]) if pieces else np.zeros(0, np.float32)
 
 
 class Waiting:

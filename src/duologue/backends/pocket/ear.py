@@ -31,6 +31,7 @@ class PocketEar:
 
     def session(self) -> PocketSessionEar:
         """A new session's ear."""
+        self._recognizer.expect()
         return PocketSessionEar(self._recognizer)
 
 
