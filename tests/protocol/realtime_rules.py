@@ -141,6 +141,7 @@ class Client:
 
     def _on_conversation_item_deleted(self, event: dict[str, Any]) -> None:
         self.items.remove(event["item_id"])
+        self.done.discard(event["item_id"])  # its name is free again
 
     # -- responses
 

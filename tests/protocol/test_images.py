@@ -14,6 +14,7 @@ from realtime_rules import Client
 
 from duologue.backends.contract import Message
 from duologue.protocol.images import MAX_BYTES, read_image
+from duologue.protocol.piecemeal import at_once
 from duologue.protocol.realtime import RealtimeConnection
 from duologue.protocol.refusal import Refused
 
@@ -42,8 +43,9 @@ def url(data: bytes, kind: str = "png") -> str:
 
 @pytest.mark.parametrize("frame", [0xC0, 0xC1, 0xC2, 0xCF])
 def test_sizes_are_read_from_the_header(frame: int) -> None:
-    assert (read_image(url(png(640, 480)), "p").width, read_image(url(png(640, 480)), "p").height) == (640, 480)
-    image = read_image(url(jpeg(800, 600, frame), "jpeg"), "p")
+    image = at_once(read_image(url(png(640, 480)), "p"))
+    assert (image.width, image.height) == (640, 480)
+    image = at_once(read_image(url(jpeg(800, 600, frame), "jpeg"), "p"))
     assert (image.kind, image.width, image.height) == ("jpeg", 800, 600)
     assert image.url == url(jpeg(800, 600, frame), "jpeg")
 
@@ -71,7 +73,7 @@ def test_sizes_are_read_from_the_header(frame: int) -> None:
 )
 def test_what_is_no_image_is_refused_with_the_cause(given_url: str, cause: str) -> None:
     with pytest.raises(Refused, match=cause) as refused:
-        read_image(given_url, "item.content[0].image_url")
+        at_once(read_image(given_url, "item.content[0].image_url"))
     assert refused.value.param == "item.content[0].image_url"
 
 
@@ -79,7 +81,7 @@ def test_what_is_no_image_is_refused_with_the_cause(given_url: str, cause: str) 
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     for start, kind in ((b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"", "png")):
         try:
-            image = read_image(url(start + data, kind), "p")
+            image = at_once(read_image(url(start + data, kind), "p"))
         except Refused:
             continue
         assert image.width > 0

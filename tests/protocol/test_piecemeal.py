@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,45 @@ def test_a_broken_large_append_is_refused_whole() -> None:
 def test_what_is_small_is_done_in_one_piece() -> None:
     for frame in (append(bytes(9_600)), "{", b"", json.dumps({"type": "response.create"})):
         assert pieces(connection().receiving(frame))[0] == 1
+
+
+def item(part: dict[str, Any]) -> str:
+    made = {"id": "i", "type": "message", "role": "user", "content": [part]}
+    return json.dumps({"type": "conversation.item.create", "item": made})
+
+
+def test_a_large_sound_or_picture_in_an_item_is_taken_in_pieces() -> None:
+    sound = base64.b64encode(np.random.default_rng(2).bytes(3_000_000)).decode()
+    png = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 10, 10) + bytes(3_000_000)
+    picture = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    for part, key in (
+        ({"type": "input_audio", "audio": sound}, "audio"),
+        ({"type": "input_image", "image_url": picture}, "image_url"),
+    ):
+        line = connection()
+        assert pieces(line.receiving(item(part)))[0] >= 4_000_000 // piecemeal.BASE64_PIECE
+        line.outgoing()
+        line.receive(json.dumps({"type": "conversation.item.retrieve", "item_id": "i"}))
+        assert line.outgoing()[-1]["item"]["content"][0][key] == part[key]
+
+
+def test_what_is_broken_early_is_not_read_to_the_end() -> None:
+    text = "AAAA" * 1_000_000
+    count, refused = pieces(refusal(text[:600_000] + "@" + text[600_001:]))
+    assert (count, refused) == (1 + 600_000 // piecemeal.BASE64_PIECE, "Only base64 data is allowed")
+
+
+def refusal(text: str) -> Piecemeal[str]:
+    try:
+        yield from base64_decoded(text)
+    except ValueError as error:
+        return str(error)
+    return "none"
+
+
+def test_millions_of_values_are_refused_before_they_are_made() -> None:
+    line = connection()
+    line.outgoing()
+    line.receive('{"type": "input_audio_buffer.commit", "x": [' + "0," * 2_000_000 + "0]}")
+    (error,) = line.outgoing()
+    assert error["error"]["code"] == "frame_too_large"

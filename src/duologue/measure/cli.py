@@ -641,13 +641,27 @@ def _beside(tick: Tick) -> str:
 @click.option(
     "--troublemakers", type=click.IntRange(0), default=0, show_default=True, help="Clients that misbehave meanwhile."
 )
-def server(as_json: bool, protocol: Any, sessions: int, duration: float, troublemakers: int) -> None:
+@click.option("--misbehaviour", metavar="KIND", help="The only thing they do, such as 'never reads'; otherwise a mix.")
+def server(
+    as_json: bool, protocol: Any, sessions: int, duration: float, troublemakers: int, misbehaviour: str | None
+) -> None:
     """The server's own cost: a frame in, the same frame out of an echo, with many at once."""
     try:
+        from duologue.measure.trouble import MISBEHAVIOURS
         from duologue.measure.wires import wires
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install {error.name}") from error
-    result = _run(wires(protocol=protocol, sessions=sessions, duration=duration, troublemakers=troublemakers))
+    if misbehaviour is not None and misbehaviour not in MISBEHAVIOURS:
+        raise click.BadParameter(f"there are: {', '.join(MISBEHAVIOURS)}", param_hint="--misbehaviour")
+    result = _run(
+        wires(
+            protocol=protocol,
+            sessions=sessions,
+            duration=duration,
+            troublemakers=troublemakers,
+            misbehaviour=misbehaviour,
+        )
+    )
     if as_json:
         click.echo(json.dumps(result.to_json()))
         return

@@ -26,10 +26,14 @@ from duologue.measure.lines import LineError
 from duologue.measure.voices import VOICES, speak
 
 
-async def make_trouble(url: str, seed: int, seconds: float) -> dict[str, int]:
-    """One thing after the other for so long, against the server at ``url``; how often each was done, by its name."""
+async def make_trouble(url: str, seed: int, seconds: float, kind: str | None = None) -> dict[str, int]:
+    """One thing after the other for so long, against the server at ``url``; how often each was done, by its name.
+
+    Only ``kind``, one of :data:`MISBEHAVIOURS`, where it is given.
+    """
+    kinds = list(MISBEHAVIOURS) if kind is None else [kind]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, url, str(seed), str(seconds), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", __name__, url, str(seed), str(seconds), *kinds, stdout=asyncio.subprocess.PIPE
     )
     try:
         told, _ = await process.communicate()
@@ -42,11 +46,11 @@ async def make_trouble(url: str, seed: int, seconds: float) -> dict[str, int]:
     return done
 
 
-async def _misbehave(url: str, chance: random.Random, until: float) -> dict[str, int]:
+async def _misbehave(url: str, chance: random.Random, until: float, kinds: list[str]) -> dict[str, int]:
     done: dict[str, int] = {}
     address = url.replace("http", "ws", 1) + "/v1/realtime?model=duologue"
     while time.monotonic() < until:
-        name = chance.choice(list(MISBEHAVIOURS))
+        name = chance.choice(kinds)
         try:
             async with ws.connect(address, compression=None, max_size=None, proxy=None, close_timeout=0.5) as socket:
                 await MISBEHAVIOURS[name](socket, chance)
@@ -149,5 +153,6 @@ MISBEHAVIOURS: dict[str, Callable[[Socket, random.Random], Awaitable[None]]] = {
 
 
 if __name__ == "__main__":
-    where, seed_, seconds_ = sys.argv[1:]
-    print(json.dumps(asyncio.run(_misbehave(where, random.Random(int(seed_)), time.monotonic() + float(seconds_)))))
+    where, seed_, seconds_, *kinds_ = sys.argv[1:]
+    until_ = time.monotonic() + float(seconds_)
+    print(json.dumps(asyncio.run(_misbehave(where, random.Random(int(seed_)), until_, kinds_))))

@@ -65,21 +65,28 @@ class Wires:
 
 
 async def wires(
-    *, protocol: Protocol = "realtime", sessions: int = 64, duration: float = 20.0, troublemakers: int = 0
+    *,
+    protocol: Protocol = "realtime",
+    sessions: int = 64,
+    duration: float = 20.0,
+    troublemakers: int = 0,
+    misbehaviour: str | None = None,
 ) -> Wires:
-    """Measure; raises ``LineError`` where the server does not start."""
+    """Measure; raises ``LineError`` where the server does not start. ``misbehaviour``: the only kind they do."""
     with _other_core(not troublemakers) as (tied, let_go):
         async with own_server(model="echo", sessions=sessions + troublemakers) as server:
             let_go()
             url = server.url.replace("http", "ws", 1)
             path = "/v1/realtime?model=echo" if protocol == "realtime" else "/api/chat"
             make = _Realtime if protocol == "realtime" else _Moshi
-            began = time.monotonic() + 3.0
+            # Who makes trouble has to be up by then: what was late once stays so, in sound without a pause.
+            began = time.monotonic() + (10.0 if troublemakers else 3.0)
             callers = [
                 make(url + path, began + 0.08 * n / sessions, began + SETTLE + duration) for n in range(sessions)
             ]
             trouble = (
-                make_trouble(server.url, n, began + SETTLE + duration - time.monotonic()) for n in range(troublemakers)
+                make_trouble(server.url, n, began + SETTLE + duration - time.monotonic(), misbehaviour)
+                for n in range(troublemakers)
             )
             running = asyncio.gather(*(caller.run() for caller in callers), *trouble)
             await asyncio.sleep(max(0.0, began + SETTLE - time.monotonic()))

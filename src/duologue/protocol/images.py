@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+from duologue.protocol.piecemeal import Piecemeal, base64_decoded
 from duologue.protocol.refusal import Refused
 
 MAX_BYTES = 15 * 1024 * 1024
@@ -32,7 +33,7 @@ class Image:
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
-def read_image(url: str, param: str) -> Image:
+def read_image(url: str, param: str) -> Piecemeal[Image]:
     """The image in a data URL; raises :class:`Refused`, naming ``param``, for anything else."""
     head, comma, _ = url[:64].partition(",")
     kinds: dict[str, Literal["png", "jpeg"]] = {
@@ -47,7 +48,7 @@ def read_image(url: str, param: str) -> Image:
         )
         raise Refused("invalid_value", message, param)
     try:
-        data = base64.b64decode(url[len(head) + 1 :], validate=True)
+        data = yield from base64_decoded(url[len(head) + 1 :])
     except ValueError as error:
         raise Refused("invalid_value", f"The image is not valid base64: {error}.", param) from error
     if len(data) > MAX_BYTES:
@@ -60,17 +61,17 @@ def read_image(url: str, param: str) -> Image:
     if width * height > MAX_PIXELS:
         message = f"The image has {width} × {height} pixels; at most {MAX_PIXELS} are taken."
         raise Refused("invalid_value", message, param)
-    return Image(kind, data, width, height)
+    return Image(kind, bytes(data), width, height)
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
+def _png_size(data: bytes | bytearray) -> tuple[int, int] | None:
     if len(data) < 33 or not data.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"):
         return None
     width, height = struct.unpack_from(">II", data, 16)
     return (width, height) if width and height else None
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _jpeg_size(data: bytes | bytearray) -> tuple[int, int] | None:
     """The frame header's size, found by walking from segment to segment."""
     if not data.startswith(b"\xff\xd8"):
         return None

@@ -19,7 +19,7 @@ from duologue.audio.formats import Format, decode, decode_pcm16, encode, encode_
 from duologue.backends.contract import CallMade, CallResult, Epoch, HistoryItem, Message, Turn
 from duologue.protocol import events
 from duologue.protocol.images import Image, read_image
-from duologue.protocol.piecemeal import Piecemeal, at_once, base64_decoded
+from duologue.protocol.piecemeal import Piecemeal, base64_decoded
 from duologue.protocol.refusal import Refused
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024
@@ -199,7 +199,7 @@ def _heard(message: Message, item: Item, spoken: Spoken) -> Message:
     return replace(message, turn=turn, epoch=epoch, pcm=b"" if turn is not None else sound)
 
 
-def client_item(given: events.ClientItem, new_id: str, new_call_id: str, form: Format, place: str) -> Item:
+def client_item(given: events.ClientItem, new_id: str, new_call_id: str, form: Format, place: str) -> Piecemeal[Item]:
     """An item a client made; ``place`` is where it stands in the event, for errors (:class:`Refused`)."""
     if given.id == "root":
         message = "'root' names the conversation's beginning and cannot name an item."
@@ -211,19 +211,23 @@ def client_item(given: events.ClientItem, new_id: str, new_call_id: str, form: F
         return Item(id, given.type, status, name=given.name, call_id=call_id, arguments=given.arguments)
     if isinstance(given, events.FunctionCallOutput):
         return Item(id, given.type, status, call_id=given.call_id, output=given.output)
-    parts = [_part(part, form, f"{place}.content[{n}]") for n, part in enumerate(given.content)]
+    parts = []
+    for n, part in enumerate(given.content):
+        parts.append((yield from _part(part, form, f"{place}.content[{n}]")))
     return Item(id, given.type, status, role=given.role, content=parts)
 
 
-def _part(given: events.UserPart | events.AssistantPart, form: Format, place: str) -> Part:
+def _part(given: events.UserPart | events.AssistantPart, form: Format, place: str) -> Piecemeal[Part]:
     if isinstance(given, events.InputText | events.OutputText):
         return Part(given.type, text=given.text)
     if isinstance(given, events.InputImage):
-        return Part(given.type, image=read_image(given.image_url, f"{place}.image_url"), detail=given.detail)
+        image = yield from read_image(given.image_url, f"{place}.image_url")
+        return Part(given.type, image=image, detail=given.detail)
     audio = bytearray()
     if given.audio is not None:
-        received = at_once(audio_bytes(given.audio, form, f"{place}.audio"))
-        audio = bytearray(received if form == "audio/pcm" else encode_pcm16(decode(received, form)))
+        received = yield from audio_bytes(given.audio, form, f"{place}.audio")
+        pcm = received if form == "audio/pcm" else encode_pcm16(decode(received, form))
+        audio = pcm if isinstance(pcm, bytearray) else bytearray(pcm)
     part = Part(given.type, transcript=given.transcript, audio=audio)
     if given.type == "output_audio":
         part.transcript = given.transcript or ""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 
@@ -32,7 +33,7 @@ def at_once(work: Piecemeal[Result]) -> Result:
 
 def base64_decoded(text: str) -> Piecemeal[bytes | bytearray]:
     """What ``base64.b64decode(text, validate=True)`` gives or raises, in pieces."""
-    if len(text) <= BASE64_PIECE:
+    if len(text) <= BASE64_PIECE or not text.isascii():  # the latter is refused unread
         return base64.b64decode(text, validate=True)
     data = bytearray()
     for start in range(0, len(text), BASE64_PIECE):
@@ -42,13 +43,21 @@ def base64_decoded(text: str) -> Piecemeal[bytes | bytearray]:
         try:
             decoded = binascii.a2b_base64(piece, strict_mode=True)
         except ValueError:
-            return _decoded_whole(text)
+            _fail(text, start)
         if 4 * len(decoded) < 3 * len(piece) and start + BASE64_PIECE < len(text):  # padding, and not at the end
-            return _decoded_whole(text)
+            _fail(text, start)
         data += decoded
     return data
 
 
-def _decoded_whole(text: str) -> bytes:
-    """Broken text: the words for what is wrong depend on all that comes before it, so all of it is looked at again."""
-    return base64.b64decode(text, validate=True)
+def _fail(text: str, start: int) -> NoReturn:
+    """Raise what is wrong with the piece at ``start``, in the words for the whole: all before it is good.
+
+    What is wrong about a piece's end may be another thing where more follows, so the next piece is looked at too.
+    """
+    try:
+        binascii.a2b_base64(text[start : start + 2 * BASE64_PIECE], strict_mode=True)
+    except binascii.Error as error:
+        # "number of data characters (5) cannot be 1 more than a multiple of 4" counts from the beginning.
+        raise binascii.Error(re.sub(r"\((\d+)\)", lambda n: f"({int(n[1]) + start})", str(error))) from None
+    raise AssertionError("one of the two pieces was broken")

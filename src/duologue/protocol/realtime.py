@@ -45,6 +45,15 @@ from duologue.protocol.settings import Settings
 MAX_FRAME = 21 * 1024 * 1024
 """Bytes of one message: 15 MiB of audio or image in base64, and its envelope."""
 
+LARGE_FRAME = 2 * 2**20
+"""Characters above which a message consists of sound or a picture, and is looked at before it is read as JSON."""
+
+MAX_COMMAS = 2**17
+"""In a large message. Sound has none; ten million numbers would all be made in one turn."""
+
+COUNTED = 2**18
+"""Characters looked at in one turn: at most 1 ms."""
+
 MAX_UPDATE = 1024 * 1024
 """Bytes of one ``session.update``; its settings stay in memory and are echoed with every change."""
 
@@ -102,7 +111,7 @@ class RealtimeConnection:
         """:meth:`receive` in pieces; the client's next message must wait for the last of them."""
         event_id: str | None = None
         try:
-            given = _parse(frame)
+            given = yield from _parse(frame)
             given_id = given.get("event_id")
             if isinstance(given_id, str) and len(given_id) <= 512:
                 event_id = given_id
@@ -132,7 +141,7 @@ class RealtimeConnection:
                 message = "output_audio_buffer.clear is for WebRTC; over WebSocket the client plays itself."
                 raise Refused("unsupported_event", message, "type")
             case events.ItemCreate():
-                return self._create_item(event)
+                return (yield from self._create_item(event))
             case events.ItemDelete():
                 return self._delete_item(event)
             case events.ItemRetrieve():
@@ -140,7 +149,7 @@ class RealtimeConnection:
             case events.ItemTruncate():
                 return self._truncate_item(event)
             case events.ResponseCreate():
-                return self._create_response(event)
+                return (yield from self._create_response(event))
             case events.ResponseCancel():
                 return self._cancel_response(event)
 
@@ -172,12 +181,12 @@ class RealtimeConnection:
             made += len(piece)
         return wave[:made]
 
-    def _create_item(self, event: events.ItemCreate) -> list[Request]:
+    def _create_item(self, event: events.ItemCreate) -> Piecemeal[list[Request]]:
+        item = yield from self._client_item(event.item, "item")  # first: whatever is looked up may change meanwhile
         after = event.previous_item_id
         if after is not None and after != "root" and self.conversation.get(after) is None:
             message = f"There is no item '{after}' to insert after."
             raise Refused("invalid_value", message, "previous_item_id")
-        item = self._client_item(event.item, "item")
         if self.conversation.get(item.id) is not None:
             message = f"The conversation already has an item '{item.id}'."
             raise Refused("item_create_duplicate_item_id", message, "item.id")
@@ -227,15 +236,16 @@ class RealtimeConnection:
         )
         return [Truncated(item.id, playback.heard_samples or 0, playback.heard_chars or 0)]
 
-    def _create_response(self, event: events.ResponseCreate) -> list[Request]:
+    def _create_response(self, event: events.ResponseCreate) -> Piecemeal[list[Request]]:
         options = event.response
+        given = yield from self._resolve(options.input)  # first: a reply may begin meanwhile
         if options.conversation == "auto" and self.active is not None:
             message = (
                 f"Conversation already has an active response in progress: {self.active.id}. "
                 "Wait until the response is finished before creating a new one."
             )
             raise Refused("conversation_already_has_active_response", message)
-        params = ResponseParams.of(self.settings, options, self._resolve(options.input))
+        params = ResponseParams.of(self.settings, options, given)
         self._check_voice(params.voice, "response.audio.output.voice")
         return [ResponseAsked(event.event_id, params)]
 
@@ -383,10 +393,10 @@ class RealtimeConnection:
             raise Refused(code, f"There is no item '{item_id[:64]}' in the conversation.", "item_id")
         return item
 
-    def _client_item(self, given: events.ClientItem, place: str) -> Item:
+    def _client_item(self, given: events.ClientItem, place: str) -> Piecemeal[Item]:
         return client_item(given, self._make_id("item"), self._make_id("call"), self.settings.input_format, place)
 
-    def _resolve(self, given: Sequence[events.InputItem] | None) -> tuple[Item, ...] | None:
+    def _resolve(self, given: Sequence[events.InputItem] | None) -> Piecemeal[tuple[Item, ...] | None]:
         """A response's explicit input: references looked up, items made, none of them in the conversation."""
         if given is None:
             return None
@@ -394,7 +404,7 @@ class RealtimeConnection:
         for position, each in enumerate(given):
             place = f"response.input[{position}]"
             if not isinstance(each, events.ItemReference):
-                items.append(self._client_item(each, place))
+                items.append((yield from self._client_item(each, place)))
                 continue
             item = self.conversation.get(each.id)
             if item is None:
@@ -410,12 +420,20 @@ class RealtimeConnection:
             raise Refused("cannot_update_voice", message, param)
 
 
-def _parse(frame: str | bytes) -> dict[str, Any]:
+def _parse(frame: str | bytes) -> Piecemeal[dict[str, Any]]:
     """The message as a JSON object; raises :class:`Refused`."""
     if isinstance(frame, bytes):
         raise Refused("invalid_frame", "Events are JSON in text frames; audio goes in base64 inside them.")
     if len(frame) > MAX_FRAME:
         raise Refused("frame_too_large", f"A message of {len(frame)} bytes; at most {MAX_FRAME} are taken.")
+    if len(frame) > LARGE_FRAME:
+        commas = 0
+        for start in range(0, len(frame), COUNTED):
+            commas += frame.count(",", start, start + COUNTED)
+            if commas > MAX_COMMAS:
+                message = f"A message of {len(frame)} bytes with more than {MAX_COMMAS} commas: too many values."
+                raise Refused("frame_too_large", message)
+            yield
     try:
         # ASCII is read where it lies; of the rest only bytes are refused in the right words.
         given = from_json(frame if frame.isascii() else frame.encode("utf-8"), allow_inf_nan=False)

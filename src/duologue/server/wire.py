@@ -7,12 +7,12 @@ reads would so keep its socket, and what is buffered for it, for ever; here it i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.streams import StreamReader
+
+from duologue.server.fragments import PIECE, Cutter, joined
 
 MAX_MESSAGE = 24 * 2**20
 """Bytes in one message. Above the 20 MiB that the protocol takes (15 MiB of audio in base64), so that an
@@ -30,22 +30,6 @@ EXCUSED_SECONDS = 300.0
 FAREWELL_SECONDS = 5.0
 """How long a closed socket may take to read what was sent before it."""
 
-LARGE = 2**20
-"""Bytes of a frame that are not copied once more: 8 ms for 11 MB, most of it the kernel's finding of fresh pages."""
-
-
-class Reader(StreamReader):
-    """websockets' own, which gives a large frame away instead of a copy of it."""
-
-    def read_exact(self, n: int) -> Generator[None, None, bytearray]:
-        while n >= LARGE and len(self.buffer) < n and not self.eof:
-            yield
-        if n < LARGE or len(self.buffer) < n:
-            return (yield from super().read_exact(n))
-        frame, self.buffer = self.buffer, self.buffer[n:]
-        del frame[n:]
-        return frame
-
 
 class Wire(WebSocketsSansIOProtocol):
     """One connection that was upgraded to WebSocket."""
@@ -54,20 +38,65 @@ class Wire(WebSocketsSansIOProtocol):
         super().__init__(*given, **named)
         self.last_sign = 0.0
         """When anything last came from the client (the loop's time)."""
-        self.conn.reader = Reader()
-        self.conn.parser = self.conn.parse()
-        next(self.conn.parser)  # as it was made: it waits for the first bytes
+        self._cutter = Cutter(MAX_MESSAGE)
+        self._fragments = 0
+        self._text = joined()
 
     def data_received(self, data: bytes) -> None:
         self.last_sign = self.loop.time()
+        if self.handshake_initiated:
+            data = self._cutter.cut(data)
         super().data_received(data)
+        if len(data) >= PIECE and not self.read_paused and not self.transport.is_closing():
+            # The loop would read on while there is more, as there always is from one who pours. It is others' turn.
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def handle_text(self, event: Frame) -> None:
+        self._fragments = 1
+        if event.fin:
+            super().handle_text(event)
+            return
+        self.curr_msg_data_type = "text"
+        self._text = joined()
+        next(self._text)
+        self._take_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        if len(self.frames) >= MAX_FRAGMENTS:
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS:
             self.conn.fail(1009, f"a message in more than {MAX_FRAGMENTS} fragments")
             self.handle_parser_exception()
+        elif self.curr_msg_data_type == "text":
+            self._take_text(event)
+        else:
+            super().handle_cont(event)
+
+    def _take_text(self, event: Frame) -> None:
+        """The next fragment of a text; what uvicorn does when it has joined all of them is done for each."""
+        if self.close_sent:
             return
-        super().handle_cont(event)
+        try:
+            text = self._text.send((bytes(event.data), event.fin))
+        except UnicodeDecodeError as error:
+            self.conn.fail(1007, str(error))
+            self.handle_parser_exception()
+            return
+        if text is None:
+            return
+        self._text = joined()
+        self.queue.put_nowait({"type": "websocket.receive", "text": text})
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def keepalive_timeout(self) -> None:
         # What it sent may be more than is being taken at the moment, and its answer the last of it.

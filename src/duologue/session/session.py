@@ -66,6 +66,9 @@ OWED = samples(5.0)
 """Samples that the ear has still to find words in, beyond which what waits is heard no faster than at :data:`PACE`:
 each turn that an ear is given keeps memory there, and minutes sent at once may be dozens of turns."""
 
+POURED = samples(5.0)
+"""Samples that wait to be heard, beyond which they were not spoken just now: there is no hurry to hear them."""
+
 PACE = 2.0
 """Seconds of sound in a second: whoever sends what is being spoken is always heard at once."""
 
@@ -90,6 +93,8 @@ class Session:
         self._steps = steps
         self._hears_on = clock()
         """When the next step may be heard where the ear is behind."""
+        self._rests = clock()
+        """Until when nothing is heard, for others' sake."""
         self._inbox: deque[tuple[int, Request]] = deque()
         """What was asked, each to be done once the heard timeline has come to where it was asked."""
         self._wake = wake
@@ -138,13 +143,23 @@ class Session:
     def poll(self) -> float | None:
         """Do what is due; returns the clock time of the next deadline (``None``: nothing is scheduled)."""
         began = self._now()
-        self._settle()
+        heard = self._settle()
         if self._listening.behind:
-            now = self._now()
-            rested = now + (now - began)  # whoever shares the thread has as much of it as one who is behind
-            return max(rested, self._hears_on) if self._ear_behind else rested
+            if heard:
+                now = self._now()
+                self._rests = now + self._rest * (now - began)
+            return max(self._rests, self._hears_on) if self._ear_behind else self._rests
         deadlines = (self._listening.deadline(), self._speaking.deadline())
         return min((due for due in deadlines if due is not None), default=None)
+
+    @property
+    def _rest(self) -> float:
+        """How long one who is behind leaves the thread to the others, for each second that it had it.
+
+        Who is a little behind has half of it, to have caught up before anybody notices. Who sent minutes at once has a
+        small part: a server with a full house has no more to spare, and two such would have two thirds.
+        """
+        return 15.0 if self._listening.waiting > POURED else 1.0
 
     def outgoing(self) -> list[dict[str, Any]]:
         """Events for the client, in order; each is returned once."""
@@ -194,21 +209,27 @@ class Session:
         position = milliseconds(self._listening.heard.position)
         self._connection.extension("floor", state=state.value, audio_ms=position)
 
-    def _settle(self) -> None:
-        """Hear what arrived, do what was asked in between, and what time brings."""
-        left = self._steps
+    def _settle(self) -> bool:
+        """Hear what arrived, do what was asked in between, and what time brings; whether anything was heard.
+
+        Whoever rests does so whatever wakes it: a model that answers minutes of sound wakes it all the time.
+        """
+        heard = 0
         while not self._closed:
             while self._inbox and self._inbox[0][0] <= self._listening.heard.position:
                 self._on_request(self._inbox.popleft()[1])
-            if not self._listening.behind or left == 0 or (self._ear_behind and self._now() < self._hears_on):
+            if not self._listening.behind or heard == self._steps or self._now() < self._rests:
+                break
+            if self._ear_behind and self._now() < self._hears_on:
                 break
             self._listening.step()
-            if left is not None:
-                left -= 1
+            heard += 1
+            if self._steps is not None:
                 self._hears_on = self._now() + seconds(STEP) / PACE
         now = self._now()
         self._listening.settle(now)
         self._speaking.settle(now)
+        return heard > 0
 
     @property
     def _ear_behind(self) -> bool:
