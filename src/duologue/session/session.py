@@ -66,8 +66,8 @@ OWED = samples(5.0)
 """Samples that the ear has still to find words in, beyond which what waits is heard no faster than at :data:`PACE`:
 each turn that an ear is given keeps memory there, and minutes sent at once may be dozens of turns."""
 
-POURED = samples(5.0)
-"""Samples that wait to be heard, beyond which they were not spoken just now: there is no hurry to hear them."""
+POURED = samples(30.0)
+"""Samples that wait to be heard, beyond which nobody asks in one piece: a recorded question is heard without delay."""
 
 PACE = 2.0
 """Seconds of sound in a second: whoever sends what is being spoken is always heard at once."""
