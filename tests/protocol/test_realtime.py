@@ -705,6 +705,16 @@ def test_oversized_messages_are_refused() -> None:
     assert len(appended.wave) == 15 * 1024 * 512
 
 
+def test_a_large_message_of_many_values_is_refused_unread() -> None:
+    line = Line()
+    many = json.dumps({"type": "response.create", "event_id": "e", "response": {"input": [1] * 1_000_000}})
+    assert line.server.receive(many) == []
+    (error,) = line.events()
+    assert error["error"]["code"] == "frame_too_large" and "commas" in error["error"]["message"]
+    line.send("session.update", session={"type": "realtime"})  # the session goes on
+    assert line.events()[-1]["type"] == "session.updated"
+
+
 @pytest.mark.parametrize(
     "event",
     [
