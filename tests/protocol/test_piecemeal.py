@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from duologue.audio.formats import Format, decode
@@ -48,6 +48,7 @@ SCRAPS = ["AAAA", "TWFu", "=", "==", "A", "AA", "\n", "_", "é", "\x00"]
         st.lists(st.sampled_from(SCRAPS), max_size=20).map("".join),
     )
 )
+@example("00000000=")  # padding that the standard library overlooks
 def test_base64_is_what_the_standard_library_makes_of_it(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(piecemeal, "BASE64_PIECE", 8)

@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Generator
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 
@@ -39,25 +39,28 @@ def base64_decoded(text: str) -> Piecemeal[bytes | bytearray]:
     for start in range(0, len(text), BASE64_PIECE):
         if start:
             yield
-        piece = text[start : start + BASE64_PIECE]
+        before = min(start, 4)  # four characters that are good: what padding means depends on whether any came
+        piece = text[start - before : start + BASE64_PIECE]
         try:
             decoded = binascii.a2b_base64(piece, strict_mode=True)
         except ValueError:
-            _fail(text, start)
+            return _odd(text, start)
         if 4 * len(decoded) < 3 * len(piece) and start + BASE64_PIECE < len(text):  # padding, and not at the end
-            _fail(text, start)
-        data += decoded
+            return _odd(text, start)
+        data += decoded[3 * before // 4 :]
     return data
 
 
-def _fail(text: str, start: int) -> NoReturn:
+def _odd(text: str, start: int) -> bytes:
     """Raise what is wrong with the piece at ``start``, in the words for the whole: all before it is good.
 
     What is wrong about a piece's end may be another thing where more follows, so the next piece is looked at too.
+    Should nothing be wrong with both, the whole is looked at.
     """
+    begin = max(start - 4, 0)
     try:
-        binascii.a2b_base64(text[start : start + 2 * BASE64_PIECE], strict_mode=True)
+        binascii.a2b_base64(text[begin : start + 2 * BASE64_PIECE], strict_mode=True)
     except binascii.Error as error:
         # "number of data characters (5) cannot be 1 more than a multiple of 4" counts from the beginning.
-        raise binascii.Error(re.sub(r"\((\d+)\)", lambda n: f"({int(n[1]) + start})", str(error))) from None
-    raise AssertionError("one of the two pieces was broken")
+        raise binascii.Error(re.sub(r"\((\d+)\)", lambda n: f"({int(n[1]) + begin})", str(error))) from None
+    return base64.b64decode(text, validate=True)
