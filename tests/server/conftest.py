@@ -75,9 +75,6 @@ class Echo:
         if isinstance(frame, bytes):
             self._events.append({"type": "bytes", "count": len(frame)})
             return
-        if len(frame) > 16 * 2**20:  # no order
-            self._events.append({"type": "text", "count": len(frame)})
-            return
         order = json.loads(frame)
         match order["do"]:
             case "echo":

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import websockets
 from openai import AsyncOpenAI
-from websockets.frames import Opcode, apply_mask
+from websockets.frames import Opcode
 
 from duologue.server import wire
 from duologue.server.websocket import BACKLOG_ENDS
@@ -107,42 +107,6 @@ async def test_a_large_message_is_the_sessions_affair_and_a_huge_one_ends_the_so
     assert (await client.closed())[0] == 1009
     assert await other.echo("still here") == "still here"
     await house.until(sessions=1)
-
-
-async def test_nobody_waits_while_a_large_message_is_taken_in(served: Start) -> None:
-    """No turn of the loop costs a good part of what the whole message does (in processor time of this thread)."""
-    house = await served()
-    text = frame(b"x" * 20 * 2**20)
-    began = time.thread_time()
-    apply_mask(text, b"mask").decode("latin-1")
-    whole = time.thread_time() - began
-    # The best of three: any turn may also be one in which Python collects what all the tests before have left.
-    longest = [await _longest_turn(await raw_client(house), text) for _ in range(3)]
-    assert min(longest) < whole / 3
-
-
-async def _longest_turn(client: socket.socket, text: bytes) -> float:
-    """Of the loop, in seconds of this thread's processor time, while a message is sent and answered."""
-    loop, turns, last = asyncio.get_running_loop(), [0.0], time.thread_time()
-    beats: list[asyncio.Handle] = []
-
-    def turn() -> None:
-        nonlocal last
-        turns.append(time.thread_time() - last)
-        last = time.thread_time()
-        beats[:] = [loop.call_soon(turn)]
-
-    turn()
-    client.setblocking(True)
-    async with asyncio.timeout(10):
-        await asyncio.to_thread(client.sendall, text)
-        received = b""
-        while b'"text"' not in received:
-            received += await asyncio.to_thread(client.recv, 4096)
-    beats[0].cancel()
-    client.close()
-    assert str(20 * 2**20).encode() in received
-    return max(turns)
 
 
 async def test_a_message_in_endless_fragments_is_ended(served: Start) -> None:
