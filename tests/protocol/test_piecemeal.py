@@ -139,11 +139,3 @@ def refusal(text: str) -> Piecemeal[str]:
     except ValueError as error:
         return str(error)
     return "none"
-
-
-def test_millions_of_values_are_refused_before_they_are_made() -> None:
-    line = connection()
-    line.outgoing()
-    line.receive('{"type": "input_audio_buffer.commit", "x": [' + "0," * 2_000_000 + "0]}")
-    (error,) = line.outgoing()
-    assert error["error"]["code"] == "frame_too_large"

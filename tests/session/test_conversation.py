@@ -13,6 +13,7 @@ from duologue.audio import Wave, samples
 from duologue.audio.formats import encode_pcm16
 from duologue.backends.contract import Cancel, Command, Commit, Failed, Hear, Hypothesis, Respond, Wants
 from duologue.session import SessionOptions
+from duologue.session.session import POURED
 
 from .scripted import Conversation, ScriptedBackend, silence, voice
 
@@ -527,7 +528,7 @@ def test_minutes_in_one_go_leave_most_of_the_time_to_others_and_the_last_half_mi
         due = talk.session.poll()
         if due is None or not talk.session._listening.behind:
             break
-        rest = 15 if talk.session._listening.waiting > samples(30.0) else 1
+        rest = 15 if talk.session._listening.waiting > POURED else 1
         assert due == pytest.approx(talk.now + rest * (talk.now - began))
         heard = len(talk.backend.sent(Hear))
         if talk.now > began:
