@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,16 +61,17 @@ def test_frames_are_complete_just_before_a_tick(piece: int, offset: float, every
 
 def test_silence_stands_in_for_a_live_client_only() -> None:
     live, still = inlet(), inlet(live=False)
+    spoken = FRAME / 2 / RATE
     live.take()
     for line in (live, still):
         line.push(np.ones(FRAME // 2, np.float32), 7.0, BEAT)
     held = live.held
     for line in (live, still):
-        line.fill(7.0 + SILENT_AFTER)
+        line.fill(7.0 + spoken + SILENT_AFTER)
     assert live.held == held
     for line in (live, still):
-        line.fill(7.0 + SILENT_AFTER + 0.001)
-    assert live.held == held + (SILENT_AFTER + 0.001) * RATE
+        line.fill(7.0 + spoken + SILENT_AFTER + 0.001)
+    assert live.held == held + round((spoken + SILENT_AFTER + 0.001) * RATE)
     assert still.held == FRAME // 2
 
 
@@ -103,6 +106,29 @@ def test_a_stalled_network_puts_nothing_off(stall_ms: int, piece: int) -> None:
             line.take()
             taken += 1
     assert -FRAME < taken * FRAME - (now - 7.0) * RATE < 2.5 * FRAME, "one of them is the frame in front"
+
+
+@settings(max_examples=20)
+@given(st.integers(5, 400), st.integers(0, 90), st.integers(0, 2**16))
+def test_pieces_of_any_size_are_heard_whole(piece_ms: int, late_ms: int, seed: int) -> None:
+    """A client that sends all that is spoken, in pieces of its own size and with a network's jitter, is heard from the
+    second piece on without a sample lost or a silence put in between."""
+    line, piece, chance = inlet(), piece_ms * RATE // 1000, random.Random(seed)
+    sent = [7.0 + (n + 1) * piece / RATE + chance.uniform(0, late_ms / 1000) for n in range(3000 // piece_ms)]
+    line.take()
+    heard, coming, now = [], sorted(sent), 7.0
+    while now < sent[-1] + 0.1:
+        while coming and coming[0] <= now:
+            n = len(sent) - len(coming)
+            line.push(np.arange(1 + n * piece, 1 + (n + 1) * piece, dtype=np.float32), coming.pop(0), BEAT)
+        line.fill(now)
+        while line.ready:
+            heard.append(line.take())
+        now += 0.005
+    whole = np.concatenate(heard)
+    second = int(np.argmax(whole > piece))
+    last = int(whole.argmax())
+    assert (np.diff(whole[second : last + 1]) == 1).all()
 
 
 def test_after_a_meant_silence_nothing_is_dropped() -> None:

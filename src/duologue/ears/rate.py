@@ -47,19 +47,37 @@ def _filters() -> NDArray[np.float32]:
 FILTERS = _filters()
 
 
-def downsample(stretches: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Many stretches at once: [n, CONTEXT + 3 * m] at 24 kHz gives [n, 2 * m] at 16 kHz.
+BLOCK = 48
+"""Samples at 24 kHz that :func:`downsample` takes at a time."""
 
-    A product of matrices: eight times as fast as :class:`Downsampler`, and the last bits depend on n and m.
+
+def _block_filters() -> NDArray[np.float32]:
+    """What makes 32 samples of 48 and the context before them, [95, 32]: the two phases sixteen times over, each time
+    three samples further on."""
+    filters = np.zeros((CONTEXT + BLOCK, 2 * BLOCK // 3), np.float32)
+    for triple in range(BLOCK // 3):
+        filters[3 * triple :, 2 * triple : 2 * triple + 2][: len(FILTERS)] = FILTERS
+    return filters
+
+
+_BLOCK_FILTERS = _block_filters()
+
+
+def downsample(stretches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Many stretches at once: [n, CONTEXT + BLOCK * m] at 24 kHz gives [n, 32 * m] at 16 kHz.
+
+    A product of matrices: the last bits depend on n and m, other than :class:`Downsampler`'s. Of blocks of 48 samples,
+    not three, it writes a ninth as much down before, and takes a quarter of the time.
     """
     count, length = stretches.shape
     stretches = np.ascontiguousarray(stretches)
     sample = stretches.itemsize
     # numpy's sliding_window_view gives the same view, and takes a fifth of a run of the network to do it.
+    shape = (count, (length - CONTEXT) // BLOCK, CONTEXT + BLOCK)
     windows: NDArray[np.float32] = np.ndarray(
-        (count, (length - CONTEXT) // 3, _TAPS + 2), np.float32, stretches, 0, (length * sample, 3 * sample, sample)
+        shape, np.float32, stretches, 0, (length * sample, BLOCK * sample, sample)
     )
-    product: NDArray[np.float32] = np.ascontiguousarray(windows).reshape(-1, _TAPS + 2) @ FILTERS
+    product: NDArray[np.float32] = np.ascontiguousarray(windows).reshape(-1, CONTEXT + BLOCK) @ _BLOCK_FILTERS
     return product.reshape(count, -1)
 
 

@@ -9,7 +9,8 @@ On a silent line no frame may be skipped: the network's state goes on drifting f
 one may wait. Where no voice is on, and a frame is no louder than it was before, it is judged when the next has come,
 at the latest: until then another stream's run takes it along, and 16 idle lines cost 31 runs of the network a second
 instead of up to 500. The events and their positions are the same; only the onset of a voice as soft as the room is
-told up to 32 ms later.
+told up to 32 ms later. Where nobody waits for the events, because the model itself decides when to speak, a few
+frames may wait in any case (``slack``).
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class VoiceActivity:
         threshold: float = 0.5,
         onset_frames: int = 2,
         pause_ms: int = 96,
+        slack: int = 0,
     ) -> None:
+        """``slack``: frames that always wait for company, so long do events come late."""
         if not 0.0 < threshold < 1.0:
             raise ValueError(f"threshold is a probability between 0 and 1, not {threshold}")
         if onset_frames < 1 or pause_ms < 1:
@@ -72,6 +75,7 @@ class VoiceActivity:
         self._release_threshold = max(threshold - 0.15, 0.01)
         self._onset_frames = onset_frames
         self._pause = pause_ms * RATE // 1000
+        self._slack = slack
         self._frames = 0
         self._rising = 0
         self._voiced = False
@@ -100,11 +104,11 @@ class VoiceActivity:
 
     def events(self, until: int) -> list[VoiceEvent]:
         """The events of the frames that end up to ``until`` (samples from the start), in order, since the last call.
-        The last such frame waits for the next call where it is quiet."""
+        The last such frame waits for the next call where it is quiet; the last ``slack`` always do."""
         events: list[VoiceEvent] = []
         stream = self._stream
         while (left := min((until - self.until) // FRAME, len(stream.made) + stream.frames)) > 0:
-            if left == 1 and not stream.made and self._may_wait:
+            if not stream.made and (left <= self._slack or (left == 1 and self._may_wait)):
                 break
             event = self._frame(stream.judged())
             if event is not None:

@@ -27,7 +27,11 @@ BACKLOG = {"live": 4, "kyutai": 25}
 """Frames that may wait: a third of a second; and two seconds where a clock that stands still must be caught up."""
 
 SILENT_AFTER = 0.1
-"""Seconds without sound after which a live client counts as silent."""
+"""Seconds by which the next sound of a live client may be late, before it counts as silent. The next is due when what
+came last is over: who sends 170 ms at a time is silent in between."""
+
+LARGEST = 1.0
+"""Seconds of the largest pieces that a live client may send one after the other and be heard whole."""
 
 LATE = 1.0
 """Seconds in which late sound shows, after a client sends again; from then on it was a silence that it meant."""
@@ -55,7 +59,7 @@ class Inlet:
         """``backlog``: the frames that may wait; ``live``: whether silence stands in for what does not arrive."""
         self._rate = rate
         self._frame = frame
-        self._most = backlog * frame
+        self._backlog = self._most = backlog * frame
         self._live = live
         self._pieces: deque[Wave] = deque()
         self.held = 0
@@ -70,8 +74,14 @@ class Inlet:
         """When sound came again after silence."""
         self._since = 0
         """Samples that have come since."""
-        self._size = frame // 4
-        """Samples that came at once, last time before the silence."""
+        self._arrived = now
+        """When sound last arrived."""
+        self._piece = 0
+        """Samples of the last piece; 0: nothing was ever sent."""
+        self._together = 0
+        """The same, with those before it that came much faster than they can be spoken."""
+        self._excused = 0
+        """The same, before the silence: so much is spoken by the time it arrives."""
         self._begun = False
         """Whether anything has arrived, or 100 ms have passed without."""
         self.mended = 0
@@ -94,15 +104,19 @@ class Inlet:
             self.mended += int(bad.sum())
             wave = np.where(bad, np.float32(0), wave)
         size = len(wave)
+        if self._live:
+            self._most = max(self._backlog, min(size, self._piece, round(LARGEST * self._rate)) + self._frame)
         resumes, self._silent = self._silent, False
         if resumes:
-            self._resumed, self._since = now, 0
+            self._resumed, self._since, self._excused = now, 0, self._together
         wave = self._in_time(wave, now)
         late = size - len(wave)
         if resumes and len(wave):
             self._append(np.zeros(self._lead(len(wave), now, beat), np.float32))
         self._append(wave)
-        self._heard_until, self._begun, self._size = now, True, min(size, self._frame)
+        at_once = (now - self._arrived) * self._rate < size / 2
+        self._piece, self._together = size, min(size + at_once * self._together, self._most)
+        self._heard_until, self._arrived, self._begun = now, now, True
         return late + self._trim()
 
     def _in_time(self, wave: Wave, now: float) -> Wave:
@@ -112,7 +126,7 @@ class Inlet:
         if now - self._resumed > LATE:
             self._filled = 0
             return wave
-        spoken = (now - self._resumed) * self._rate + self._size
+        spoken = (now - self._resumed) * self._rate + self._excused
         self._since += len(wave)
         if self._since - spoken < len(wave) / 2 or self._filled < len(wave):
             return wave
@@ -124,10 +138,11 @@ class Inlet:
     def fill(self, now: float) -> None:
         """Silence for the time in which a live client sent nothing."""
         missing = now - self._heard_until
-        if self._live and (missing > SILENT_AFTER or (self._begun and self._silent)):
+        patience = SILENT_AFTER + self._together / self._rate
+        if self._live and (missing > patience or (self._begun and self._silent)):
             count = min(round(missing * self._rate), self._most)
             self._append(np.zeros(count, np.float32))
-            self._filled += count if self._begun else 0
+            self._filled += count if self._piece else 0
             self._heard_until = now
             self._silent = self._begun = True
             self._trim()

@@ -51,6 +51,10 @@ SILENT_SECONDS = 20.0
 STOP_SECONDS = 3.0
 LONGEST_DELAY = 60.0
 
+GATHER = 0.003
+"""Seconds for which sound may wait for other sessions', to go to the engine with it: each bundle wakes both processes.
+It is well below the time between two ticks."""
+
 log = structlog.get_logger("duologue.engine")
 
 
@@ -118,6 +122,8 @@ class EngineProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._unsent: list[Command] = []
+        self._flushed = 0.0
+        """When commands were last sent, by the event loop's clock."""
         self._keeper: asyncio.Task[None] | None = None
         self.ready: Ready | None = None
         """What is served, once it is."""
@@ -169,16 +175,21 @@ class EngineProcess:
         self.send(Leave(seat))
 
     def send(self, command: Command) -> None:
-        """Queue a command; those of one turn of the event loop go together. A dead engine swallows them."""
+        """Queue a command; those of one turn of the event loop go together, sound also with what others hear within
+        :data:`GATHER`. A dead engine swallows them."""
         if self._writer is None:
             return
-        if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush)
+        loop = asyncio.get_running_loop()
+        if not isinstance(command, Sound):
+            loop.call_soon(self._flush)
+        elif not self._unsent:
+            loop.call_at(self._flushed + GATHER, self._flush)
         self._unsent.append(command)
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         if unsent and self._writer is not None and not self._writer.is_closing():
+            self._flushed = asyncio.get_running_loop().time()
             self._writer.write(packed(unsent))
 
     # -- the process ------------------------------------------------------------------------------------------

@@ -636,6 +636,13 @@ def _beside(tick: Tick) -> str:
 @bench.command()
 @JSON
 @click.option("--protocol", type=click.Choice(("realtime", "moshi")), default="realtime", show_default=True)
+@click.option(
+    "--piece-ms",
+    type=click.Choice(("20", "40", "80")),
+    default="20",
+    show_default=True,
+    help="Of sound in a message; with Moshi's protocol always 80.",
+)
 @click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at once.")
 @click.option("--seconds", "duration", type=click.FloatRange(1), default=20.0, show_default=True)
 @click.option(
@@ -643,7 +650,13 @@ def _beside(tick: Tick) -> str:
 )
 @click.option("--misbehaviour", metavar="KIND", help="The only thing they do, such as 'never reads'; otherwise a mix.")
 def server(
-    as_json: bool, protocol: Any, sessions: int, duration: float, troublemakers: int, misbehaviour: str | None
+    as_json: bool,
+    protocol: Any,
+    piece_ms: str,
+    sessions: int,
+    duration: float,
+    troublemakers: int,
+    misbehaviour: str | None,
 ) -> None:
     """The server's own cost: a frame in, the same frame out of an echo, with many at once."""
     try:
@@ -656,6 +669,7 @@ def server(
     result = _run(
         wires(
             protocol=protocol,
+            piece_ms=int(piece_ms),
             sessions=sessions,
             duration=duration,
             troublemakers=troublemakers,
@@ -667,7 +681,10 @@ def server(
         return
     tied = "tied to one core" if result.one_core else "on whatever cores there are"
     beside = f", beside {result.troublemakers} that misbehave" if result.troublemakers else ""
-    click.echo(f"an echo in {result.protocol}, {result.sessions} at once{beside}, server and engine {tied}")
+    click.echo(
+        f"an echo in {result.protocol}, {result.sessions} at once{beside}, {result.piece_ms} ms a message, "
+        f"server and engine {tied}"
+    )
     click.echo(
         f"  added to a frame    median {result.median_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
         f"worst {result.worst_ms:.1f} ms ({result.frames} frames, {result.missing} missing)"

@@ -1,7 +1,8 @@
 """Clients that misbehave: each connects, does one thing that no client should, and is replaced by the next.
 
 They run in a process of their own (:func:`make_trouble`), for minutes of sound that are made and sent at once hold up
-whoever makes them, and that must not be whoever is measured.
+whoever makes them, and that must not be whoever is measured. They stand for other people's machines, so that process
+yields to everything else on this one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import random
 import sys
 import time
@@ -154,5 +156,6 @@ MISBEHAVIOURS: dict[str, Callable[[Socket, random.Random], Awaitable[None]]] = {
 
 if __name__ == "__main__":
     where, seed_, seconds_, *kinds_ = sys.argv[1:]
+    os.nice(10)
     until_ = time.monotonic() + float(seconds_)
     print(json.dumps(asyncio.run(_misbehave(where, random.Random(int(seed_)), until_, kinds_))))

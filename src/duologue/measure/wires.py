@@ -29,8 +29,8 @@ from duologue.measure.tree import Tree
 from duologue.measure.trouble import make_trouble
 
 FRAME = RATE * 2 // 25
-PIECE = RATE // 50
-"""Samples that a client sends at once in OpenAI Realtime: 20 ms. In Moshi's protocol it is a frame."""
+PIECES = {20: RATE // 50, 40: RATE // 25, 80: FRAME}
+"""Samples that a client sends at once, by their milliseconds. In Moshi's protocol it is a frame."""
 
 _LOWEST, _STEP, _LEVELS = 400, 5, 3000
 
@@ -45,6 +45,8 @@ class Wires:
     """A run."""
 
     protocol: str
+    piece_ms: int
+    """Of sound that a client sends at once."""
     sessions: int
     frames: int
     """How many were timed."""
@@ -67,12 +69,18 @@ class Wires:
 async def wires(
     *,
     protocol: Protocol = "realtime",
+    piece_ms: int = 20,
     sessions: int = 64,
     duration: float = 20.0,
     troublemakers: int = 0,
     misbehaviour: str | None = None,
 ) -> Wires:
-    """Measure; raises ``LineError`` where the server does not start. ``misbehaviour``: the only kind they do."""
+    """Measure; raises ``LineError`` where the server does not start.
+
+    ``piece_ms``: one of :data:`PIECES`, for OpenAI Realtime. ``misbehaviour``: the only kind they do.
+    """
+    if protocol == "moshi":
+        piece_ms = 80
     with _other_core(not troublemakers) as (tied, let_go):
         async with own_server(model="echo", sessions=sessions + troublemakers) as server:
             let_go()
@@ -82,7 +90,8 @@ async def wires(
             # Who makes trouble has to be up by then: what was late once stays so, in sound without a pause.
             began = time.monotonic() + (10.0 if troublemakers else 3.0)
             callers = [
-                make(url + path, began + 0.08 * n / sessions, began + SETTLE + duration) for n in range(sessions)
+                make(url + path, PIECES[piece_ms], began + 0.08 * n / sessions, began + SETTLE + duration)
+                for n in range(sessions)
             ]
             trouble = (
                 make_trouble(server.url, n, began + SETTLE + duration - time.monotonic(), misbehaviour)
@@ -98,16 +107,15 @@ async def wires(
     sent = sum(caller.counted(began + SETTLE) for caller in callers)
     median, p99, worst = (1000 * float(at) for at in np.percentile(delays, (50, 99, 100)))
     missing = max(0, sent - len(delays))
-    return Wires(protocol, sessions, len(delays), missing, median, p99, worst, percent, tied, troublemakers)
+    return Wires(protocol, piece_ms, sessions, len(delays), missing, median, p99, worst, percent, tied, troublemakers)
 
 
 class _Caller:
     """Speaks in real time, and knows when each piece of it was sent and came back."""
 
-    piece = PIECE
-
-    def __init__(self, url: str, start: float, end: float) -> None:
-        self._url, self._start, self._end = url, start, end
+    def __init__(self, url: str, piece: int, start: float, end: float) -> None:
+        """``piece``: samples that it sends at once; ``start`` and ``end`` are times of the monotonic clock."""
+        self._url, self.piece, self._start, self._end = url, piece, start, end
         self._sent: list[float] = []
         self.delays: list[tuple[float, float]] = []
         """(when it was sent, seconds until it was back), for pieces that end a frame."""
@@ -148,12 +156,12 @@ class _Caller:
 class _Realtime(_Caller):
     """Each piece has a level of its own, by which it is known again."""
 
-    def __init__(self, url: str, start: float, end: float) -> None:
-        super().__init__(url, start, end)
+    def __init__(self, url: str, piece: int, start: float, end: float) -> None:
+        super().__init__(url, piece, start, end)
         self._position = 0
 
     def message(self, n: int) -> str:
-        pcm = np.full(PIECE, _LOWEST + _STEP * (n % _LEVELS), "<i2")
+        pcm = np.full(self.piece, _LOWEST + _STEP * (n % _LEVELS), "<i2")
         return f'{{"type":"input_audio_buffer.append","audio":"{base64.b64encode(pcm.tobytes()).decode()}"}}'
 
     def ended(self, message: str | bytes) -> int | None:
@@ -172,10 +180,8 @@ class _Realtime(_Caller):
 class _Moshi(_Caller):
     """A message is a frame, both ways."""
 
-    piece = FRAME
-
-    def __init__(self, url: str, start: float, end: float) -> None:
-        super().__init__(url, start, end)
+    def __init__(self, url: str, piece: int, start: float, end: float) -> None:
+        super().__init__(url, piece, start, end)
         self._returned = 0
         self._messages = _coded(100 + 100 * round((end - start) * RATE / FRAME / 100))
 

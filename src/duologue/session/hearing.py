@@ -98,11 +98,13 @@ class Step:
 class HeardTimeline:
     """All positions are samples since the session's start. What arrives waits until :meth:`step` hears it."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, slack: int = 0) -> None:
+        """``slack``: as :class:`~duologue.ears.voice.VoiceActivity` has it."""
         self.clock = HeardClock(now)
         self.recent = Recent()
+        self._slack = slack
         self._threshold = 0.5
-        self._voice = VoiceActivity(threshold=self._threshold)
+        self._voice = VoiceActivity(threshold=self._threshold, slack=slack)
         self._voice_zero = 0
         """Where the voice detector's own count begins."""
         self._waiting = Waiting()
@@ -161,7 +163,7 @@ class HeardTimeline:
     def restart_voice(self, threshold: float) -> None:
         """Detect voice with another threshold (or afresh) from here on."""
         self._threshold = threshold
-        self._voice = VoiceActivity(threshold=threshold)
+        self._voice = VoiceActivity(threshold=threshold, slack=self._slack)
         self._voice_zero = self.position
         self._unforeseen, self._foreseen = self._waiting.again(), self.position
         self._foresee()

@@ -25,6 +25,10 @@ from duologue.session.turn import VERDICT, PersonTurn
 SHORTEST_COMMIT = samples(0.1)
 """The protocol refuses to commit less than 100 ms."""
 
+SLACK = 3
+"""Frames of voice detection (32 ms) that wait for other sessions' where a model decides itself when to speak: as many
+as come in a message of 80 ms. With fewer, each message means runs of the network of its own."""
+
 PREFIX_MS = 300
 """Padding before an onset where the client's turn detection names none."""
 
@@ -42,13 +46,13 @@ class Listening:
         *,
         continuous: bool = False,
     ) -> None:
-        """``continuous``: the backend hears everything, not only turns."""
+        """``continuous``: the backend hears everything, not only turns, and decides itself when to speak."""
         self._connection = connection
         self._link = link
         self._floor = floor
         self._observer = observer
         self._continuous = continuous
-        self.heard = HeardTimeline(now)
+        self.heard = HeardTimeline(now, slack=SLACK if continuous else 0)
         self.turn: PersonTurn | None = None
         """The open turn."""
         self.unanswered: PersonTurn | None = None

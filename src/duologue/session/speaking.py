@@ -193,7 +193,7 @@ class Speaking:
         live = self._floor.word == "model"
         reply = Reply(
             next(self._epochs),
-            Playout(self._lead(wanted), LIVE_HOP if live else HOP),
+            self._playout(wanted, LIVE_HOP if live else HOP),
             turn=turn,
             params=params,
             token=token,
@@ -224,10 +224,14 @@ class Speaking:
         conversation = self._connection.conversation
         return conversation.get(turn.item_id) is None or conversation.last == turn.item_id
 
-    def _lead(self, wanted: ResponseParams) -> int | None:
+    def _playout(self, wanted: ResponseParams, hop: int) -> Playout:
+        """With the session's lead, and what a larger hop takes of it: however it is cut, what was made late by as much
+        as the lead leaves is not held back because of it from then on."""
         lead = self._connection.settings.lead_ms
         lead = self._options.lead_ms if lead is None else lead
-        return None if lead is None or lead == "off" or wanted.out_of_band else samples(lead / 1000)
+        if lead is None or lead == "off" or wanted.out_of_band:
+            return Playout(None, hop)
+        return Playout(samples(lead / 1000) + hop - HOP, hop)
 
     def _since_exchange(self, turn: PersonTurn | None) -> float | None:
         """Seconds between the last exchange and the turn's onset (or now)."""
