@@ -22,17 +22,28 @@ _FLOOR = -120.0
 """What digital silence is called, so that levels stay finite."""
 
 _AUDIBLE_AMPLITUDE = 10 ** (AUDIBLE / 20)
+_AUDIBLE_POWER = 10 ** (AUDIBLE / 10)
 
 
 def levels(wave: Wave) -> NDArray[np.float64]:
     """dBFS of each 20 ms step, shape [ceil(n / 480)]; a last, shorter step counts its own samples only."""
+    steps: NDArray[np.float64] = 10 * np.log10(np.maximum(_powers(wave), 10 ** (_FLOOR / 10)))
+    return steps
+
+
+def _powers(wave: Wave) -> NDArray[np.float64]:
+    """Mean square of each step. (numpy's ``mean`` takes longer than all else for a frame of speech.)"""
     whole = len(wave) // STEP
     squares = np.square(wave, dtype=np.float64)
-    power = squares[: whole * STEP].reshape(whole, STEP).mean(axis=1)
-    if len(wave) > whole * STEP:
-        power = np.append(power, squares[whole * STEP :].mean())
-    steps: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 10 ** (_FLOOR / 10)))
-    return steps
+    powers: NDArray[np.float64] = np.add.reduce(squares[: whole * STEP].reshape(whole, STEP), axis=1) / STEP
+    if len(rest := squares[whole * STEP :]):
+        powers = np.append(powers, np.add.reduce(rest) / len(rest))
+    return powers
+
+
+def _audible(wave: Wave) -> NDArray[np.bool_]:
+    """Which steps are audible."""
+    return _powers(wave) > _AUDIBLE_POWER
 
 
 def loudness(wave: Wave) -> float:
@@ -48,7 +59,7 @@ def first_audible(wave: Wave, after: int = 0) -> int | None:
     Steps are counted from ``after``; within the first audible one it is the first sample whose magnitude
     reaches −50 dBFS, so the answer is finer than a step.
     """
-    steps = np.flatnonzero(levels(wave[after:]) > AUDIBLE)
+    steps = np.flatnonzero(_audible(wave[after:]))
     if not len(steps):
         return None
     start = after + int(steps[0]) * STEP
@@ -57,7 +68,7 @@ def first_audible(wave: Wave, after: int = 0) -> int | None:
 
 def last_audible(wave: Wave) -> int | None:
     """Position just past the last audible sample; ``None`` where there is none. Steps are counted from 0."""
-    steps = np.flatnonzero(levels(wave) > AUDIBLE)
+    steps = np.flatnonzero(_audible(wave))
     if not len(steps):
         return None
     step = wave[int(steps[-1]) * STEP :][:STEP]
@@ -66,7 +77,7 @@ def last_audible(wave: Wave) -> int | None:
 
 def silences(wave: Wave, at_least: int) -> list[tuple[int, int]]:
     """The stretches (start, end) of ``at_least`` samples or more in which no step is audible, in order."""
-    edges = np.diff(np.concatenate(([True], levels(wave) > AUDIBLE, [True])).astype(np.int8))
+    edges = np.diff(np.concatenate(([True], _audible(wave), [True])).astype(np.int8))
     starts = np.flatnonzero(edges == -1) * STEP
     ends = np.minimum(np.flatnonzero(edges == 1) * STEP, len(wave))
     return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True) if b - a >= at_least]
