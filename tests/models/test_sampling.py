@@ -62,3 +62,15 @@ def test_temperature_zero_takes_the_most_probable() -> None:
 def test_nonsense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"temperature|top_k"):
         Sampling(**wrong)  # type: ignore[arg-type]
+
+
+def test_noise_made_before_draws_the_same() -> None:
+    logits = torch.randn(5, 3, 40, generator=torch.Generator().manual_seed(2))
+    grid = draw_keys(torch.arange(5), torch.arange(5), 3)
+    for sampling in (Sampling(), Sampling(0.7, 4), Sampling(0.9, top_p=0.6)):
+        noise = sampling.noise(grid, 40)
+        assert noise is not None
+        for draw in range(3):
+            alone = sampling.choose(logits[:, draw], grid[:, draw])
+            assert torch.equal(alone, sampling.choose(logits[:, draw], grid[:, draw], noise=noise[:, draw]))
+    assert GREEDY.noise(grid, 40) is None

@@ -106,7 +106,9 @@ class Dictated(Sampling):
     said: list[Tensor] = field(default_factory=list)
     """int64 [N] of every draw, in order."""
 
-    def choose(self, logits: Tensor, keys: Tensor, seen: Tensor | None = None) -> Tensor:
+    def choose(
+        self, logits: Tensor, keys: Tensor, seen: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
         return self.said.pop(0)
 
 

@@ -234,10 +234,6 @@ class Dialogue:
         text_logits = self.lm.text_logits(hidden)
         text = torch.where(given[:, 0], coming[:, 0], self.text_sampling.choose(text_logits, keys[:, 0]))
 
-        def choose(step: int, logits: Tensor) -> Tensor:
-            token = self.audio_sampling.choose(logits, keys[:, 1 + step])
-            return torch.where(given[:, 1 + step], coming[:, 1 + step], token)
-
         # Depth steps after the last stream that is not given change nothing (PersonaPlex predicts the
         # person's codes too, which are always given: half of its depth steps). Where the host may not look, all
         # of the agent's are taken. (At the first step the person's delayed codes are not given yet; nobody reads them.)
@@ -245,6 +241,13 @@ class Dialogue:
         if rows.known:
             free = (~given).any(0).tolist()  # which streams of the new column any row has still to choose
             steps = max((k for k in range(1, 1 + c.dep_q) if free[k]), default=0)
+        noise = self.audio_sampling.noise(keys[:, 1 : 1 + steps], c.card)
+
+        def choose(step: int, logits: Tensor) -> Tensor:
+            drawn = None if noise is None else noise[:, step]
+            token = self.audio_sampling.choose(logits, keys[:, 1 + step], noise=drawn)
+            return torch.where(given[:, 1 + step], coming[:, 1 + step], token)
+
         tokens, logits = self.lm.utter(hidden, text, steps, choose) if steps else ([], [])
         codes = torch.cat([*(token[:, None] for token in tokens), coming[:, 1 + steps :]], dim=1)
 

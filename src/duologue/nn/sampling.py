@@ -39,8 +39,8 @@ def draw_keys(seeds: Tensor, positions: Tensor, draws: int) -> Tensor:
 
 
 def exponential(keys: Tensor, candidates: Tensor) -> Tensor:
-    """Exp(1) noise, float32 [N, k], of ``keys`` [N] for the candidate ids [N, k]."""
-    bits = _mix(keys[:, None] + (candidates + 1) * _GAMMA)
+    """Exp(1) noise, float32 [..., k], of ``keys`` [...] for the candidate ids [..., k]."""
+    bits = _mix(keys[..., None] + (candidates + 1) * _GAMMA)
     uniform = (_shift(bits, 41).to(torch.float32) + 0.5) * 2.0**-23  # exact in float32, never 0 or 1
     return -torch.log(uniform)
 
@@ -82,16 +82,23 @@ class Sampling:
             return p, ids
         return p, torch.arange(p.shape[-1], device=p.device).expand_as(p)
 
-    def choose(self, logits: Tensor, keys: Tensor, seen: Tensor | None = None) -> Tensor:
+    def noise(self, keys: Tensor, count: int) -> Tensor | None:
+        """For several draws among ``count`` tokens each, whose ``keys`` [N, draws] are known before: what each is to be
+        given as noise, [N, draws, count], in one go; ``None`` where nothing is drawn."""
+        return None if self.temperature == 0 else exponential(keys, torch.arange(count, device=keys.device))
+
+    def choose(
+        self, logits: Tensor, keys: Tensor, seen: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
         """One token for each row: ``logits`` [N, V], ``keys`` int64 [N] → int64 [N]. ``seen``: bool [N, V], the tokens
-        that were there already."""
+        that were there already. ``noise`` [N, V]: that of the keys, if it is there already."""
         if seen is not None and self.repetition != 1:
             less = torch.where(logits < 0, logits * self.repetition, logits / self.repetition)
             logits = torch.where(seen, less, logits)
         if self.temperature == 0:
             return logits.argmax(dim=-1)
         p, ids = self.candidates(logits)
-        return race(p, ids, exponential(keys, ids))
+        return race(p, ids, exponential(keys, ids) if noise is None else noise.gather(-1, ids))
 
 
 def race(p: Tensor, ids: Tensor, noise: Tensor) -> Tensor:
