@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
+import websockets.asyncio.client as ws
 from click.testing import CliRunner
 
 from duologue.measure.cli import bench
+from duologue.measure.serving import own_server
 from duologue.measure.soak import Look, slope, thirds
-from duologue.measure.trouble import MISBEHAVIOURS
+from duologue.measure.trouble import MISBEHAVIOURS, make_trouble
+from duologue.protocol.moshi import HANDSHAKE
 
 
 def test_the_slope_is_megabytes_an_hour() -> None:
@@ -37,6 +41,16 @@ def test_nobody_is_lost_and_nothing_is_left_behind() -> None:
     assert run["asked"] >= 3
     assert run["unanswered"] == [0, 0]
     assert sum(run["misbehaved"].values()) >= 4
-    assert set(run["misbehaved"]) == set(MISBEHAVIOURS)
+    assert set(run["misbehaved"]) == set(MISBEHAVIOURS["realtime"])
     before, after = run["descriptors"]
     assert after <= before + 2, "sockets of those who died are closed"
+
+
+async def test_a_server_of_moshis_protocol_outlives_them_too() -> None:
+    kinds = MISBEHAVIOURS["moshi"]
+    async with own_server(model="echo", sessions=len(kinds)) as server:
+        each = (make_trouble(server.url, 1, 1.0, kind, protocol="moshi") for kind in kinds)
+        done = [list(deeds.items()) for deeds in await asyncio.gather(*each)]
+        assert [(name, many > 0) for ((name, many),) in done] == [(kind, True) for kind in kinds]
+        async with ws.connect(server.url.replace("http", "ws", 1) + "/api/chat", proxy=None) as socket:
+            assert await asyncio.wait_for(socket.recv(), 5.0) == HANDSHAKE

@@ -664,8 +664,9 @@ def server(
         from duologue.measure.wires import wires
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install {error.name}") from error
-    if misbehaviour is not None and misbehaviour not in MISBEHAVIOURS:
-        raise click.BadParameter(f"there are: {', '.join(MISBEHAVIOURS)}", param_hint="--misbehaviour")
+    kinds = MISBEHAVIOURS[protocol]
+    if misbehaviour is not None and misbehaviour not in kinds:
+        raise click.BadParameter(f"in this protocol there are: {', '.join(kinds)}", param_hint="--misbehaviour")
     result = _run(
         wires(
             protocol=protocol,

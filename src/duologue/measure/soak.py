@@ -147,7 +147,7 @@ class _Evening:
         self.model = ""
         self.asked: list[tuple[float, float | None]] = []
         """Of each question: when it was asked, and the seconds until its answer, if there was one."""
-        self.misbehaved = dict.fromkeys(MISBEHAVIOURS, 0)
+        self.misbehaved = dict.fromkeys(MISBEHAVIOURS["realtime"], 0)
         self.looks: list[Look] = []
 
     @property

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import websockets.asyncio.client as ws
@@ -26,7 +26,7 @@ import websockets.asyncio.client as ws
 from duologue.audio import RATE
 from duologue.measure.serving import own_server
 from duologue.measure.tree import Tree
-from duologue.measure.trouble import make_trouble
+from duologue.measure.trouble import Protocol, make_trouble
 
 FRAME = RATE * 2 // 25
 PIECES = {20: RATE // 50, 40: RATE // 25, 80: FRAME}
@@ -36,8 +36,6 @@ _LOWEST, _STEP, _LEVELS = 400, 5, 3000
 
 SETTLE = 2.0
 """Seconds that are not counted: everybody comes in."""
-
-Protocol = Literal["realtime", "moshi"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,8 @@ async def wires(
 ) -> Wires:
     """Measure; raises ``LineError`` where the server does not start.
 
-    ``piece_ms``: one of :data:`PIECES`, for OpenAI Realtime. ``misbehaviour``: the only kind they do.
+    ``piece_ms``: one of :data:`PIECES`, for OpenAI Realtime. ``misbehaviour``: the only kind they do, one
+    of the protocol's.
     """
     if protocol == "moshi":
         piece_ms = 80
@@ -94,7 +93,9 @@ async def wires(
                 for n in range(sessions)
             ]
             trouble = (
-                make_trouble(server.url, n, began + SETTLE + duration - time.monotonic(), misbehaviour)
+                make_trouble(
+                    server.url, n, began + SETTLE + duration - time.monotonic(), misbehaviour, protocol=protocol
+                )
                 for n in range(troublemakers)
             )
             running = asyncio.gather(*(caller.run() for caller in callers), *trouble)
