@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from duologue.engine.messages import Dropped, Hush, Join, Joined, Leave, Lost, Sound
 from duologue.engine.seats import Hopeless
+from duologue.engine.ticks import BURST, CATCH_UP
 from duologue.models.moshi import Dialogue, Moshi
 from duologue.nn.rows import Rows
 from duologue.nn.sampling import Sampling
@@ -125,6 +128,25 @@ def test_a_burst_is_caught_up_two_steps_a_tick_and_what_is_too_much_is_dropped()
     [dropped] = hall.of(Dropped)
     assert dropped.samples >= 1.0 * RATE - 4 * FRAME
     assert not hall.of(Lost)
+
+
+@pytest.mark.parametrize("manner", ["live", "kyutai"])
+def test_who_sends_faster_than_anybody_speaks_is_given_little_more_than_the_others(
+    manner: Literal["live", "kyutai"],
+) -> None:
+    hall = Hall()
+    hall.join(1, manner=manner)
+    sent = 0
+    for _ in range(100):  # ten seconds, in each tenth of which a whole second is sent
+        for _ in range(10):
+            hall.tell(Sound(1, noise(0.1)))
+            sent += RATE // 10
+        hall.run(0.1)
+    assert 10 / 0.08 < len(hall.said(1)) < BURST + CATCH_UP * 10 / 0.08 + 2
+    told = hall.of(Dropped)
+    assert 9 <= len(told) <= 11, "not at every piece"
+    heard = sum(len(event.wave) for _, event in hall.said(1))
+    assert sum(event.samples for event in told) == pytest.approx(sent - heard, abs=2 * RATE + RATE * 10)
 
 
 def test_there_is_no_second_step_where_it_would_make_the_next_tick_late() -> None:

@@ -41,6 +41,16 @@ from duologue.engine.stepping import Recorder, stepper
 from duologue.models.contract import FrameModel, Prompted
 from duologue.nn.rows import Rows, State
 
+BURST = 25
+"""Frames (two seconds) that a seat may be given as fast as they can be stepped, to catch up."""
+
+CATCH_UP = 1.25
+"""Frames in the time of a frame that it may be given for long: whoever sends minutes at once would otherwise have the
+share of thirty, also of what it takes to code what is said to it."""
+
+TOLD_AGAIN = 1.0
+"""Seconds between two tellings that sound was dropped."""
+
 STARVED = 1.0
 """Seconds after which a persona gets its next piece although there is no time for it."""
 
@@ -72,6 +82,14 @@ class Guest:
     priming: Iterator[None] | None = None
     """The rest of its persona; until it is through, nothing is heard."""
     steps: int = 0
+    credit: float = BURST
+    """Frames that it may be given at once."""
+    credited: float = 0.0
+    """When it was last counted."""
+    dropped: int = 0
+    """Samples that came too late, and are not told yet."""
+    told: float = -math.inf
+    """When such were last told."""
 
 
 class Engine(Generic[S]):
@@ -191,8 +209,7 @@ class Engine(Generic[S]):
         dropped = guest.inlet.push(sound.wave, at, self.beat)
         if guest.inlet.mended and not mended:
             log.warning("a client's sound holds what is no number; it is heard as silence", seat=guest.seat)
-        if dropped:
-            self._seats.tell(Dropped(guest.seat, dropped))
+        guest.dropped += dropped
 
     def _lose(self, guests: Sequence[Guest], message: str) -> None:
         self._seats.lose(guests, message)
@@ -210,14 +227,27 @@ class Engine(Generic[S]):
         seated = [guest for guest in self._guests.values() if guest.priming is None]
         for guest in seated:
             guest.inlet.fill(began)
-        self._step([guest for guest in seated if guest.inlet.ready])
+            guest.credit = min(BURST, guest.credit + CATCH_UP * (began - guest.credited) / self.pace.period)
+            guest.credited = began
+            self._tell_dropped(guest, began)
+        self._step(self._ready())
         self.hand_out()
         until = began + self.beat.every
-        behind = [guest for guest in self._guests.values() if guest.priming is None and guest.inlet.ready]
+        behind = self._ready()
         if behind and self._now() + self.pace.cost(self._width(behind)) <= until:
             self._step(behind)
         self._prime(until)
         self.hand_out()
+
+    def _ready(self) -> list[Guest]:
+        """Those who have a frame, and may be given it."""
+        seated = (guest for guest in self._guests.values() if guest.priming is None)
+        return [guest for guest in seated if guest.inlet.ready and guest.credit >= 1]
+
+    def _tell_dropped(self, guest: Guest, now: float) -> None:
+        if guest.dropped and now - guest.told >= TOLD_AGAIN:
+            self._seats.tell(Dropped(guest.seat, guest.dropped))
+            guest.dropped, guest.told = 0, now
 
     def hand_out(self) -> None:
         """Send the events that wait."""
@@ -228,6 +258,8 @@ class Engine(Generic[S]):
             return
         guests.sort(key=lambda guest: guest.row)  # neighbouring rows are taken without a copy
         rows = [guest.row for guest in guests]
+        for guest in guests:
+            guest.credit -= 1
         wave = torch.from_numpy(np.stack([guest.inlet.take() for guest in guests]))
         began = self._now()
         try:
