@@ -41,10 +41,10 @@ from duologue.engine.stepping import Recorder, stepper
 from duologue.models.contract import FrameModel, Prompted
 from duologue.nn.rows import Rows, State
 
-BURST = 25
-"""Frames (two seconds) that a seat may be given as fast as they can be stepped, to catch up."""
+BURST = 8
+"""Frames that a seat may be given as fast as they can be stepped, to catch up."""
 
-CATCH_UP = 1.25
+CATCH_UP = 2.0
 """Frames in the time of a frame that it may be given for long: whoever sends minutes at once would otherwise have the
 share of thirty, also of what it takes to code what is said to it."""
 
