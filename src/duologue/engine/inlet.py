@@ -4,7 +4,7 @@ Sound arrives in pieces of any length, early, late or not at all; a model takes 
 
 * *phases* the frames: where the first begins is chosen (by silence put in front) so that the frames to come are
   complete shortly before a tick, and none waits long for it;
-* *fills*: a live client that sends nothing for 100 ms is silent, and is heard as such. When it sends again, the
+* *fills*: a live client whose next piece is 100 ms late is silent, and is heard as such. When it sends again, the
   frames are phased anew. What then comes faster than it can have been spoken was only late: silence has taken its
   place, and it is dropped, for heard after all it would put everything that follows off for ever;
 * keeps a *backlog* of what came in a burst, up to a bound beyond which the oldest is dropped. A person who has
@@ -83,7 +83,7 @@ class Inlet:
         self._excused = 0
         """The same, before the silence: so much is spoken by the time it arrives."""
         self._begun = False
-        """Whether anything has arrived, or 100 ms have passed without."""
+        """Whether anything has arrived, or silence in its place."""
         self.mended = 0
         """Samples that were no numbers, and were heard as silence."""
         if live:
