@@ -47,13 +47,14 @@ def read_image(url: str, param: str) -> Piecemeal[Image]:
             "remote addresses are not fetched."
         )
         raise Refused("invalid_value", message, param)
+    size_in_bytes = 3 * (len(url) - len(head) - 1) // 4 - url[-2:].count("=")
+    if size_in_bytes > MAX_BYTES:
+        message = f"The image has {size_in_bytes} bytes; at most {MAX_BYTES} are taken."
+        raise Refused("invalid_value", message, param)
     try:
         data = yield from base64_decoded(url[len(head) + 1 :])
     except ValueError as error:
         raise Refused("invalid_value", f"The image is not valid base64: {error}.", param) from error
-    if len(data) > MAX_BYTES:
-        message = f"The image has {len(data)} bytes; at most {MAX_BYTES} are taken."
-        raise Refused("invalid_value", message, param)
     size = _png_size(data) if kind == "png" else _jpeg_size(data)
     if size is None:
         raise Refused("invalid_value", f"The image is no readable {kind.upper()} file.", param)
