@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duologue.audio import samples
-from duologue.session.clock import STALL, HeardClock
+from duologue.session.clock import JITTER, STALL, HeardClock
 
 PACKET = samples(0.02)
 
@@ -49,6 +49,20 @@ def test_quiet_counts_heard_silence_and_what_a_stalled_client_owes() -> None:
     assert clock.quiet(voice, 1.0 + STALL) == pytest.approx(0.2), "jitter is no silence"
     assert clock.quiet(voice, 2.0) == pytest.approx(0.2 + 1.0 - STALL)
     assert clock.quiet(voice, clock.quiet_at(voice, 0.5)) == pytest.approx(0.5)
+
+
+def test_between_two_large_pieces_nobody_has_stopped_sending() -> None:
+    clock = HeardClock(0.0)
+    for n in range(1, 4):
+        clock.come(samples(1.0), float(n))
+        assert clock.stall == pytest.approx(STALL if n == 1 else 1.0 + JITTER)
+    clock.come(PACKET, 3.02)
+    assert clock.stall == STALL, "pieces as small as others' again"
+    for wait in (1.0, 20.0):
+        clock = HeardClock(0.0)
+        clock.come(samples(3.0), wait)
+        clock.come(samples(3.0), wait)
+        assert clock.stall == STALL, "recordings, sent at once"
 
 
 @given(st.floats(-0.002, 0.002))

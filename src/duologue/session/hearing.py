@@ -9,7 +9,7 @@ import numpy as np
 
 from duologue.audio import Wave, samples
 from duologue.ears.voice import VoiceActivity, VoiceEvent
-from duologue.session.clock import STALL, HeardClock
+from duologue.session.clock import HeardClock
 
 STEP = samples(0.04)
 """Audio that arrives in larger pieces is heard in steps of this many samples, so that time passes within it."""
@@ -132,6 +132,7 @@ class HeardTimeline:
 
     def arrive(self, wave: Wave, now: float) -> None:
         """The next samples, any length."""
+        self.clock.come(len(wave), now)
         self._waiting.put(wave, now)
         self._unforeseen.put(wave, now)
         self.arrived += len(wave)
@@ -158,7 +159,7 @@ class HeardTimeline:
     @property
     def stalls_at(self) -> float:
         """When the client will count as having stopped sending."""
-        return self.clock.arrived + STALL
+        return self.clock.arrived + self.clock.stall
 
     def restart_voice(self, threshold: float) -> None:
         """Detect voice with another threshold (or afresh) from here on."""
