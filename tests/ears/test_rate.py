@@ -48,3 +48,12 @@ def test_any_chunking_gives_bit_for_bit_the_same(cuts: list[int]) -> None:
     stream = Downsampler()
     pieces = [stream.push(piece) for piece in np.split(NOISE, sorted(cuts))]
     assert np.array_equal(np.concatenate(pieces), Downsampler().push(NOISE))
+
+
+@pytest.mark.parametrize("blocks", [1, 16])
+def test_many_stretches_at_once_are_what_a_stream_gives(blocks: int) -> None:
+    heard, coming = 4 * rate.BLOCK, blocks * rate.BLOCK
+    waves = [NOISE[begin : begin + heard + coming] for begin in (0, 500, 1_000)]
+    together = rate.downsample(np.stack([wave[heard - rate.CONTEXT :] for wave in waves]))
+    for wave, result in zip(waves, together, strict=True):
+        np.testing.assert_allclose(result, Downsampler().push(wave)[-len(result) :], atol=1e-5)

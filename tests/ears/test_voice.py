@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duologue.audio import RATE, Wave, samples
-from duologue.ears.silero import Silero
+from duologue.ears.silero import FRAME, Silero
 from duologue.ears.voice import Onset, Pause, VoiceActivity, VoiceEvent
 from duologue.measure.voices import noise, speak
 
@@ -90,9 +90,9 @@ def test_streams_that_are_judged_together_are_judged_as_if_alone(cuts: list[list
     assert found == [follow(SHORT, [])] * len(cuts)
 
 
-def told(wave: Wave) -> list[tuple[int, VoiceEvent]]:
+def told(wave: Wave, slack: int = 0) -> list[tuple[int, VoiceEvent]]:
     """Every event, and how much was heard when it was told."""
-    activity, found = VoiceActivity(), []
+    activity, found = VoiceActivity(slack=slack), []
     for at in range(0, len(wave), 480):
         activity.hear(wave[at : at + 480])
         found += [(at + 480, event) for event in activity.events(at + 480)]
@@ -112,6 +112,16 @@ def test_that_the_quiet_waits_changes_no_event_nor_when_it_is_told(
     monkeypatch.setattr(VoiceActivity, "_may_wait", False)
     assert patient == [told(wave) for wave in waves]
     assert all(patient) or gain < 0.1
+
+
+@pytest.mark.parametrize("slack", [1, 3])
+def test_slack_changes_no_event_and_how_late_it_is_told_by_no_more_than_that(slack: int) -> None:
+    wave = np.concatenate((SHORT, noise(RATE // 2, -65.0)))
+    before, after = told(wave), told(wave, slack)
+    assert [event for _, event in after] == [event for _, event in before]
+    assert before
+    for (soon, _), (late, _) in zip(before, after, strict=True):
+        assert 0 <= late - soon <= (slack + 1) * FRAME
 
 
 def test_idle_lines_share_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def test_a_burst_is_caught_up_two_steps_a_tick_and_what_is_too_much_is_dropped()
 
 
 @pytest.mark.parametrize("manner", ["live", "kyutai"])
-def test_who_sends_faster_than_anybody_speaks_is_given_little_more_than_the_others(
+def test_who_sends_faster_than_anybody_speaks_is_given_no_more_than_twice_as_much(
     manner: Literal["live", "kyutai"],
 ) -> None:
     hall = Hall()

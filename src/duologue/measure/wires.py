@@ -86,7 +86,7 @@ async def wires(
             url = server.url.replace("http", "ws", 1)
             path = "/v1/realtime?model=echo" if protocol == "realtime" else "/api/chat"
             make = _Realtime if protocol == "realtime" else _Moshi
-            # Who makes trouble has to be up by then: what was late once stays so, in sound without a pause.
+            # Who makes trouble has to be up by then: a process that starts holds up everybody on two cores.
             began = time.monotonic() + (10.0 if troublemakers else 3.0)
             callers = [
                 make(url + path, PIECES[piece_ms], began + 0.08 * n / sessions, began + SETTLE + duration)
