@@ -129,7 +129,7 @@ def test_recording_changes_nothing() -> None:
     """Nobody takes part in it. (Keys and values stand where the next step will write, and nobody sees them before.)"""
     state, fresh = stepper(moshi(), 3, torch.device("cpu"), Tape()).state, moshi().state(3, whole=True)
     caches = state.dialogue.cache, state.mimi.encoder.transformer, state.mimi.decoder.transformer
-    rings = {id(ring) for cache in caches for ring in (*cache.k, *cache.v)}
+    rings = {id(ring) for cache in caches for ring in (cache.k, cache.v)}
     for ours, new in zip(tensors(state), tensors(fresh), strict=True):
         assert id(ours) in rings or torch.equal(ours, new)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import torch
@@ -51,16 +52,25 @@ def rotation(positions: Tensor, head_dim: int, theta: float, stretch: Stretch | 
 
     Angles are float32 whatever the model's type, as every published model computes them.
     """
-    pairs = torch.arange(head_dim // 2, device=positions.device, dtype=torch.float32)
-    frequencies = torch.exp(pairs * (-2.0 * math.log(theta) / head_dim))
-    if stretch is not None:
-        frequencies = stretch.frequencies(frequencies)
-    angles = positions.to(torch.float32)[..., None, None] * frequencies
+    # (Kept on a CPU. On other devices this may be part of a captured step, of whose memory nothing may be kept.)
+    make = _frequencies if positions.device.type == "cpu" else _frequencies.__wrapped__
+    angles = positions.to(torch.float32)[..., None, None] * make(head_dim, theta, stretch, positions.device)
     return torch.polar(torch.ones_like(angles), angles)
+
+
+@lru_cache(maxsize=64)
+def _frequencies(head_dim: int, theta: float, stretch: Stretch | None, device: torch.device) -> Tensor:
+    """How far each pair turns a step, float32 [head_dim/2]."""
+    with torch.inference_mode(False):
+        pairs = torch.arange(head_dim // 2, device=device, dtype=torch.float32)
+        frequencies = torch.exp(pairs * (-2.0 * math.log(theta) / head_dim))
+        return frequencies if stretch is None else stretch.frequencies(frequencies)
 
 
 def rotate(x: Tensor, turn: Tensor, rope: Rope) -> Tensor:
     """Turn the channel pairs of ``x`` [N, T, heads, d] by ``turn`` [N, T, 1, d/2], in float32."""
+    if rope == "interleaved" and x.dtype == torch.float32:  # the same in fewer operations
+        return (x.view(torch.complex64) * turn).view(torch.float32)
     if rope == "interleaved":
         pairs = torch.view_as_complex(x.float().view(*x.shape[:-1], -1, 2))
         return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
@@ -106,7 +116,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
             apart = scores.view(n, heads, steps, -1)
             apart = apart.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else apart + mask
             scores = apart.view(scores.shape)
-    else:
-        scores = torch.baddbmm(mask[0], q[0], k[0].transpose(-1, -2), alpha=scale)[None]  # the same, in one operation
-    out = torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
-    return out.view(n, heads, steps, d).transpose(1, 2).flatten(2)
+        out = torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
+        return out.view(n, heads, steps, d).transpose(1, 2).flatten(2)
+    # The same in as few operations as there can be: for one row they cost as much as what they compute.
+    scores = torch.baddbmm(mask[0], q[0], k[0].transpose(-1, -2), alpha=scale)
+    out = torch.bmm(torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype), v[0])
+    return out.transpose(0, 1).reshape(1, steps, heads * d)

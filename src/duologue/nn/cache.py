@@ -19,8 +19,9 @@ depends on how far anybody is, so that a step can be captured and replayed. It c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -28,15 +29,23 @@ from torch import Tensor
 from duologue.nn.attention import added, attention
 from duologue.nn.rows import Rows
 
+SMALL = 4
+"""Masks of so many queries are kept: a codec's frame comes back to the same slots every round."""
+
+Cut = list[tuple[Tensor, Tensor]]
+"""Keys and values of each layer, [N, kv_heads, slots, d]: views of the rings."""
+
 
 @dataclass(slots=True)
 class Cache:
     """The keys and values of all layers of one decoder, for every row."""
 
-    k: list[Tensor]
-    """A layer each: [rows, kv_heads, capacity, d]. On a CPU a channel's keys lie side by side, not a key's channels:
-    the product with a query then reads a ring at 13.5 GB/s rather than 10, on a Xeon whose memory gives 13."""
-    v: list[Tensor]
+    k: Tensor
+    """[layers, rows, kv_heads, capacity, d], so that what a call sees of all layers is cut out at once. On a CPU a
+    channel's keys lie side by side, not a key's channels: the product with a query then reads a ring at 13.5 GB/s
+    rather than 10, on a Xeon whose memory gives 13."""
+    v: Tensor
+    """[layers, rows, kv_heads, capacity, d]."""
     position: Tensor
     """int64 [rows], on the host, or with the keys if the cache is whole: how many steps each row has taken."""
     window: int
@@ -64,12 +73,11 @@ class Cache:
         capacity = window + chunk - group
         # Zeros, not whatever memory holds: a NaN would survive a mask (0 · NaN).
         zeros = partial(torch.zeros, device=device, dtype=dtype)
-        shape = (rows, kv_heads, capacity, head_dim)
+        shape = (layers, rows, kv_heads, capacity, head_dim)
         across = torch.device(device).type == "cpu"
-        keys = (rows, kv_heads, head_dim, capacity) if across else shape
         return cls(
-            k=[zeros(keys).transpose(2, 3) if across else zeros(keys) for _ in range(layers)],
-            v=[zeros(shape) for _ in range(layers)],
+            k=zeros((layers, rows, kv_heads, head_dim, capacity)).transpose(3, 4) if across else zeros(shape),
+            v=zeros(shape),
             position=torch.zeros(rows, dtype=torch.int64, device=device if whole else "cpu"),
             window=window,
             group=group,
@@ -78,7 +86,7 @@ class Cache:
 
     @property
     def capacity(self) -> int:
-        return self.k[0].shape[2]
+        return self.k.shape[3]
 
     @property
     def chunk(self) -> int:
@@ -106,39 +114,68 @@ class Cache:
             )
         if self.whole:
             q = rows.take(self.position)[:, None] + torch.arange(steps, device=self.position.device)
-            return Visit(self, rows, q, q % self.capacity, None, added(self._seen(q, self.capacity), self.k[0].dtype))
-        device = self.k[0].device
-        at = self.position[list(rows.host)]
-        q = at[:, None] + torch.arange(steps)
-        last = q[:, -1:]
-        lengths = (last[:, 0] + 1).clamp(max=self.capacity).tolist()
-        # A single step sees all that is filled where the ring is no longer than the window. (A CPU attends
-        # to each row's own length, other devices to the longest: there shorter rows need a mask.)
+            mask = added(_seen(q, self.window, self.group, self.capacity, self.capacity), self.k.dtype)
+            return Visit(self, rows, q, None, mask, q % self.capacity, None, self._cut(rows, slice(None)))
+        device = self.k.device
+        at = rows.take_host(self.position).tolist()
+        lengths = [min(position + steps, self.capacity) for position in at]
+        even, alike = min(lengths) == max(lengths), min(at) == max(at)
+        # A CPU attends to each row's own length, other devices to the longest: there shorter rows need a mask.
+        one_piece = even or device.type != "cpu"
+        q = torch.arange(at[0], at[0] + steps)[None] if alike else torch.tensor(at)[:, None] + torch.arange(steps)
+        # A single step sees all that is filled where the ring is no longer than the window.
         mask = None
-        even = device.type == "cpu" or min(lengths) == max(lengths)
-        if steps > 1 or self.capacity > self.window or not even:
-            mask = added(self._seen(q, max(lengths)), self.k[0].dtype).to(device)
-        begin = int(at[0]) % self.capacity
-        place = None
-        if rows.span is not None and begin + steps <= self.capacity and bool((at == at[0]).all()):
-            place = rows.span, slice(None), slice(begin, begin + steps)
-        return Visit(self, rows, q.to(device), (q % self.capacity).to(device), lengths, mask, place)
+        if steps > 1 or self.capacity > self.window or (one_piece and not even):
+            if alike:
+                mask = self._seen_from(at[0], steps).to(device).expand(len(at), -1, -1, -1)
+            else:
+                mask = added(_seen(q, self.window, self.group, self.capacity, max(lengths)), self.k.dtype).to(device)
+        begin = at[0] % self.capacity
+        place = self._cut(rows, slice(begin, begin + steps)) if alike and begin + steps <= self.capacity else None
+        slots = None if place is not None else (q % self.capacity).to(device)
+        seen = self._cut(rows, slice(max(lengths))) if one_piece else None
+        return Visit(self, rows, q.to(device), lengths, mask, slots, place, seen)
 
-    def _seen(self, q: Tensor, length: int) -> Tensor:
-        """bool [N, 1, T, length]: what queries at positions ``q`` [N, T], the last of which are about to be taken, see
-        of the first slots."""
-        last, slots = q[:, -1:], torch.arange(length, device=q.device)
-        held = last - (last - slots) % self.capacity  # the position whose key lies in each slot
-        end = q - q % self.group + self.group - 1
-        seen = (held[:, None] <= q[:, :, None]) & (held[:, None] > end[:, :, None] - self.window)
-        return (seen & (held[:, None] >= 0))[:, None]
+    def _seen_from(self, at: int, steps: int) -> Tensor:
+        """What queries from position ``at`` on see, to be added, [1, 1, T, L], on the host."""
+        again = math.lcm(self.capacity, self.group)
+        if at >= again:  # everything is filled, and what is seen begins anew with each round
+            at = again + at % again
+        make = _kept_mask if steps <= SMALL else _kept_mask.__wrapped__
+        return make(at, steps, self.window, self.group, self.capacity, self.k.dtype)
+
+    def _cut(self, rows: Rows, slots: slice) -> Cut | None:
+        """These slots of these rows; ``None`` where that is not one piece of the rings."""
+        if rows.span is None:
+            return None
+        return list(zip(self.k[:, rows.span, :, slots], self.v[:, rows.span, :, slots], strict=True))
 
     def advance(self, rows: Rows, steps: int) -> None:
         """The steps of a visit are taken."""
         if self.whole or rows.active is not None:
             rows.put(self.position, rows.take(self.position) + steps)
+        elif rows.span is not None:
+            self.position[rows.span].add_(steps)
         else:
             self.position[list(rows.host)] += steps
+
+
+def _seen(q: Tensor, window: int, group: int, capacity: int, length: int) -> Tensor:
+    """bool [N, 1, T, length]: what queries at positions ``q`` [N, T], the last of which are about to be taken, see
+    of the first slots."""
+    last, slots = q[:, -1:], torch.arange(length, device=q.device)
+    held = last - (last - slots) % capacity  # the position whose key lies in each slot
+    end = q - q % group + group - 1
+    seen = (held[:, None] <= q[:, :, None]) & (held[:, None] > end[:, :, None] - window)
+    return (seen & (held[:, None] >= 0))[:, None]
+
+
+@lru_cache(maxsize=1024)
+def _kept_mask(at: int, steps: int, window: int, group: int, capacity: int, dtype: torch.dtype) -> Tensor:
+    """What ``steps`` queries from ``at`` on see of all that is filled then, to be added."""
+    with torch.inference_mode(False):
+        q = torch.arange(at, at + steps)[None]
+        return added(_seen(q, window, group, capacity, min(at + steps, capacity)), dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,34 +185,36 @@ class Visit:
     cache: Cache
     rows: Rows
     positions: Tensor
-    slots: Tensor
-    """int64 [N, T]: where the call's keys go."""
+    """int64 [N, T], or [1, T] where all rows are at the same."""
     lengths: list[int] | None
     """How many slots of each row are filled once the call's keys are in; ``None``: whole rings count."""
     mask: Tensor | None
     """[N, 1, T, L], to be added: what each step sees of the first L slots; ``None``: all that is filled."""
-    place: tuple[slice, slice, slice] | None = None
-    """Where the call's keys go, if that is one piece of the rings: writing there costs half as much."""
+    slots: Tensor | None
+    """Where the call's keys go, as ``positions``; or, if that is one piece of the rings:"""
+    place: Cut | None
+    """That piece. Writing there costs half as much."""
+    seen: Cut | None
+    """The slots that are attended to, if they are one piece of the rings."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        keys, values = self.cache.k[layer], self.cache.v[layer]
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         # (A row that takes no part writes too, where its next step will: nobody sees that before.)
         if self.place is not None:
-            keys[self.place] = k.transpose(1, 2)
-            values[self.place] = v.transpose(1, 2)
+            keys, values = self.place[layer]
+            keys.copy_(k)
+            values.copy_(v)
         else:
-            at = self.rows.index[:, None]
-            keys[at, :, self.slots] = k
-            values[at, :, self.slots] = v
-        q = q.transpose(1, 2)
-        if self.lengths is None:
-            return attention(q, self.rows.take(keys), self.rows.take(values), self.mask)
-        length = max(self.lengths)
-        even = min(self.lengths) == length
-        if self.rows.span is not None and (even or (self.mask is not None and q.device.type != "cpu")):
-            span = self.rows.span
-            return attention(q, keys[span, :, :length], values[span, :, :length], self.mask)
-        if q.device.type == "cpu":
+            keys, values = self.cache.k[layer], self.cache.v[layer]
+            assert self.slots is not None
+            at = self.rows.index[:, None], slice(None), self.slots
+            keys[at] = k.transpose(1, 2)
+            values[at] = v.transpose(1, 2)
+        if self.seen is not None:
+            keys, values = self.seen[layer]
+            return attention(q, keys, values, self.mask)
+        keys, values = self.cache.k[layer], self.cache.v[layer]
+        if self.lengths is not None and q.device.type == "cpu":
             # Row by row over what each has filled: no copy of a ring, no work on empty slots.
             return torch.cat([
                 attention(
@@ -186,7 +225,8 @@ class Visit:
                 )
                 for n, (row, filled) in enumerate(zip(self.rows.host, self.lengths, strict=True))
             ])
-        keys, values = keys[:, :, :length], values[:, :, :length]
+        if self.lengths is not None:
+            keys, values = keys[:, :, : max(self.lengths)], values[:, :, : max(self.lengths)]
         return attention(q, self.rows.take(keys), self.rows.take(values), self.mask)
 
 

@@ -141,16 +141,18 @@ class CausalConv1d(Streaming, Packable):
 
     def _sum(self, x: Tensor, outputs: int) -> Tensor:
         """Over the kernel's pieces."""
+        x = x.contiguous()
         return self.total([self._windows(x, piece, outputs) for piece in range(self.kernel // self.taps)])
 
     def _windows(self, x: Tensor, piece: int, outputs: int) -> Tensor:
         """What a piece of the kernel sees for each output, one after another: [N, outputs, taps · inputs]."""
-        x = x.contiguous()
-        row, step, channel = x.stride()
-        shape = (len(x), outputs, self.taps, x.shape[2])
-        strides = (row, step * self.stride, step * self.dilation, channel)
-        begin = piece * self.taps * self.dilation * step
-        return x.as_strided(shape, strides, x.storage_offset() + begin).flatten(2)
+        row, step, _ = x.stride()
+        begin = x.storage_offset() + piece * self.taps * self.dilation * step
+        if self.taps == 1 or self.dilation == 1:  # a run of memory
+            shape = len(x), outputs, self.taps * self.inputs
+            return x.as_strided(shape, (row, step * self.stride, 1), begin)
+        shape = len(x), outputs, self.taps, self.inputs
+        return x.as_strided(shape, (row, step * self.stride, step * self.dilation, 1), begin).flatten(2)
 
 
 class Filters(CausalConv1d):

@@ -127,7 +127,7 @@ class Block(nn.Module):
             gate, value = inner.chunk(2, dim=-1)
             inner = F.silu(gate) * value
         elif c.activation == "gelu":
-            inner = F.gelu(inner)
+            inner = F.gelu(inner.transpose(1,2)).transpose(1,2)
         else:
             inner = inner * torch.sigmoid(1.702 * inner)
         branch = self.down(inner, step)

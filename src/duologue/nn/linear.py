@@ -134,9 +134,14 @@ def _laid_out(matrix: Tensor, pages: Pages) -> Tensor:
 
 def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:
     blocks, inputs, block = weights[0].shape
+    if blocks == 1:
+        y = F.linear(xs[0], weights[0][0].t(), addend)
+        for x, weight in zip(xs[1:], weights[1:], strict=True):
+            y.view(-1, block).addmm_(x.reshape(-1, inputs), weight[0])
+        return y
     flat = [x.reshape(-1, inputs) for x in xs]
-    rows = len(flat[0])
-    if blocks > 1 and rows > LONG:
+    rows = flat[0].shape[0]
+    if rows > LONG:
         # Straight to where they belong: by so many rows, moving the products costs more than calling for each.
         y = flat[0].new_empty(rows, blocks * block)
         for place, out in enumerate(torch.split(y, block, dim=1)):
@@ -147,16 +152,15 @@ def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor |
             for x, weight in zip(flat[1:], weights[1:], strict=True):
                 out.addmm_(x, weight[place])
         return y.view(*xs[0].shape[:-1], -1)
-    spread = [x.expand(blocks, -1, -1) for x in flat]
     if addend is None:
-        product = torch.bmm(spread[0], weights[0])
+        product = torch.bmm(flat[0].expand(blocks, rows, inputs), weights[0])
     else:
-        product = torch.baddbmm(addend.view(blocks, 1, block), spread[0], weights[0])
-    for x, weight in zip(spread[1:], weights[1:], strict=True):
-        product.baddbmm_(x, weight)
-    if blocks > 1 and rows > 1:
+        product = torch.baddbmm(addend.view(blocks, 1, block), flat[0].expand(blocks, rows, inputs), weights[0])
+    for x, weight in zip(flat[1:], weights[1:], strict=True):
+        product.baddbmm_(x.expand(blocks, rows, inputs), weight)
+    if rows > 1:
         product = product.transpose(0, 1)
-    return product.reshape(*xs[0].shape[:-1], -1)
+    return product.reshape(*xs[0].shape[:-1], blocks * block)
 
 
 def _by_onednn(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:

@@ -63,6 +63,10 @@ class Rows:
         """These rows of ``state`` [rows, …] as [N, …]. Not to be written to: it may be a view."""
         return state[self.span] if self.span is not None else state.index_select(0, self.index)
 
+    def take_host(self, state: Tensor) -> Tensor:
+        """:meth:`take` of something that is kept on the host whatever the device."""
+        return state[self.span] if self.span is not None else state[list(self.host)]
+
     def put(self, state: Tensor, value: Tensor) -> None:
         """Write ``value`` [N, …] to these rows of ``state`` [rows, …]."""
         if self.active is not None:
