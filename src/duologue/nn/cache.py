@@ -114,8 +114,8 @@ class Cache:
             )
         if self.whole:
             q = rows.take(self.position)[:, None] + torch.arange(steps, device=self.position.device)
-            mask = added(_seen(q, self.window, self.group, self.capacity, self.capacity), self.k.dtype)
-            return Visit(self, rows, q, None, mask, q % self.capacity, None, self._cut(rows, slice(None)))
+            whole = added(_seen(q, self.window, self.group, self.capacity, self.capacity), self.k.dtype)
+            return Visit(self, rows, q, None, whole, q % self.capacity, None, self._cut(rows, slice(None)))
         device = self.k.device
         at = rows.take_host(self.position).tolist()
         lengths = [min(position + steps, self.capacity) for position in at]
@@ -124,7 +124,7 @@ class Cache:
         one_piece = even or device.type != "cpu"
         q = torch.arange(at[0], at[0] + steps)[None] if alike else torch.tensor(at)[:, None] + torch.arange(steps)
         # A single step sees all that is filled where the ring is no longer than the window.
-        mask = None
+        mask: Tensor | None = None
         if steps > 1 or self.capacity > self.window or (one_piece and not even):
             if alike:
                 mask = self._seen_from(at[0], steps).to(device).expand(len(at), -1, -1, -1)

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duologue.nn.linear import Packable, Pages
+from duologue.nn.module import Module
 from duologue.nn.rows import Rows, State
 
 WIDE = 64
@@ -30,7 +31,7 @@ LONG = 64
 """From so many outputs on, rows are multiplied end to end."""
 
 
-class Streaming(nn.Module):
+class Streaming(Module):
     """A layer [N, T, channels] → [N, T', channels'] that can be fed piece by piece."""
 
     def state(self, rows: int) -> State:
@@ -149,8 +150,7 @@ class CausalConv1d(Streaming, Packable):
         row, step, _ = x.stride()
         begin = x.storage_offset() + piece * self.taps * self.dilation * step
         if self.taps == 1 or self.dilation == 1:  # a run of memory
-            shape = len(x), outputs, self.taps * self.inputs
-            return x.as_strided(shape, (row, step * self.stride, 1), begin)
+            return x.as_strided((len(x), outputs, self.taps * self.inputs), (row, step * self.stride, 1), begin)
         shape = len(x), outputs, self.taps, self.inputs
         return x.as_strided(shape, (row, step * self.stride, step * self.dilation, 1), begin).flatten(2)
 
@@ -274,7 +274,7 @@ class Residual(Streaming):
         return self.block.stream(x, state, rows).add_(x)  # a new tensor, as a convolution's output is
 
 
-class ELU(nn.Module):
+class ELU(Module):
     """x where it is positive, e^x - 1 elsewhere."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from duologue.nn.attention import Memory, Rope, Stretch, rotate, rotation
 from duologue.nn.cache import Cache, Scratch, Whole
 from duologue.nn.linear import Linear
+from duologue.nn.module import Module
 from duologue.nn.rows import Rows
 
 NormKind = Literal["rms", "layer"]
@@ -73,7 +74,7 @@ class DecoderConfig:
         return self.kv_heads or self.heads
 
 
-class RMSNorm(nn.RMSNorm):
+class RMSNorm(Module, nn.RMSNorm):
     """x · weight / √(mean(x²) + eps), worked out in float32."""
 
     def __init__(self, dim: int, eps: float) -> None:
@@ -89,12 +90,16 @@ class RMSNorm(nn.RMSNorm):
         return torch.addcmul(self._least, length, length, value=1 / x.shape[-1]).rsqrt_().mul(x).mul_(self.weight)
 
 
-def norm_of(kind: NormKind, dim: int, eps: float) -> RMSNorm | nn.LayerNorm:
+class LayerNorm(Module, nn.LayerNorm):
+    """torch's."""
+
+
+def norm_of(kind: NormKind, dim: int, eps: float) -> RMSNorm | LayerNorm:
     """The norms that the published models use."""
-    return RMSNorm(dim, eps) if kind == "rms" else nn.LayerNorm(dim, eps=eps)
+    return RMSNorm(dim, eps) if kind == "rms" else LayerNorm(dim, eps=eps)
 
 
-class Block(nn.Module):
+class Block(Module):
     """Attention and MLP, each with its norm before and its residual around."""
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -134,7 +139,7 @@ class Block(nn.Module):
         return x + branch if self.scale_mlp is None else torch.addcmul(x, branch, self.scale_mlp)
 
 
-class Decoder(nn.Module):
+class Decoder(Module):
     """A stack of blocks. A final norm, embeddings and heads belong to the model around it."""
 
     def __init__(self, config: DecoderConfig) -> None:

@@ -26,14 +26,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from duologue.nn.module import Module
 from duologue.nn.processor import processor_name
 
 ROWS = 8
 """The number of rows that oneDNN's layout is made for; any number runs."""
 
-BLOCKS, SMALL = range(256, 63, -16), 1 << 18
-"""Outputs to a block: the first of these that divides them. All are one block where none does, and of matrices of so
-few numbers (1 MB), which are not what anybody waits for."""
+BLOCK, SMALL = 48, 1 << 18
+"""Outputs to a block, and numbers that a matrix must have (1 MB) to be cut into blocks: nobody waits for smaller ones.
+48 outputs are what MKL's kernel for AVX-512 holds in registers at a time, so that it reads a block as it lies. The last
+block is filled up with zeros."""
 
 LONG = 160
 """From more rows on, each block's product goes straight to its place."""
@@ -45,7 +47,7 @@ READ = 16
 """Inputs that a product by weights of eight bits reads at a time."""
 
 
-class Packable(nn.Module):
+class Packable(Module):
     """Something that multiplies by one matrix or several, made of its weight."""
 
     keeps_weight: ClassVar[bool] = False
@@ -54,6 +56,8 @@ class Packable(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.packed: list[Tensor] = []
+        self.constant: Tensor | None = None
+        """The addend, as it goes with what is packed."""
         self.scales: list[Tensor] = []
         """Of quantized matrices, which then are ``packed``: [outputs] each."""
 
@@ -72,23 +76,31 @@ class Packable(nn.Module):
     def total(self, xs: Sequence[Tensor], first: int = 0) -> Tensor:
         """[…, inputs] each, all of one shape → […, outputs]: the sum of their products by as many matrices from the
         ``first`` on, the bias added."""
-        addend = self.addend()
         if not self.packed:
             matrices = self.matrices()
-            y = F.linear(xs[0], matrices[first], addend)
+            y = F.linear(xs[0], matrices[first], self.addend())
             for x, matrix in zip(xs[1:], matrices[first + 1 :], strict=False):
                 y = y + F.linear(x, matrix)
             return y
         weights = self.packed[first : first + len(xs)]
         if self.scales:
-            return _by_eight_bits(xs, weights, self.scales[first : first + len(xs)], addend)
+            return _by_eight_bits(xs, weights, self.scales[first : first + len(xs)], self.addend())
         if weights[0].is_mkldnn:
-            return _by_onednn(xs, weights, addend)
-        return _by_blocks(xs, weights, addend)
+            return _by_onednn(xs, weights, self.constant)
+        if weights[0].dim() == 2:
+            return _by_one_block(xs, weights, self.constant)
+        return _by_blocks(xs, weights, self.constant, self.outputs)
 
     def pack(self, pages: Pages) -> None:
         """Lay the matrices out for this CPU and let the plain weight go."""
-        self.packed = [_laid_out(matrix, pages) for matrix in self.matrices()]
+        matrices = self.matrices()
+        self.packed = [_laid_out(matrix, pages) for matrix in matrices]
+        self.outputs = len(matrices[0])
+        addend = self.addend()
+        if addend is not None:
+            self.constant = addend.detach()
+            if self.packed[0].dim() == 3:
+                self.constant = _filled_up(self.constant).view(-1, 1, BLOCK)
         if not self.keeps_weight:
             self.weight = nn.Parameter(self.get_parameter("weight").to("meta"), requires_grad=False)
 
@@ -121,24 +133,36 @@ def _blocks_suit(matrix: Tensor) -> bool:
     return matrix.dtype == torch.float32 and mkl and "Intel" in processor_name()
 
 
+def _cut(matrix: Tensor) -> bool:
+    return matrix.numel() >= SMALL
+
+
+def _filled_up(x: Tensor) -> Tensor:
+    """[outputs, …] with zeros up to whole blocks."""
+    return F.pad(x, (0, 0) * (x.dim() - 1) + (0, -len(x) % BLOCK))
+
+
 def _laid_out(matrix: Tensor, pages: Pages) -> Tensor:
-    """A matrix [outputs, inputs] as this CPU reads it fastest: [blocks, inputs, outputs of a block], or oneDNN's."""
+    """A matrix [outputs, inputs] as this CPU reads it fastest: [blocks, inputs, outputs of a block], a small one [inputs,
+    outputs]; or oneDNN's."""
     if _blocks_suit(matrix):
-        outputs, inputs = matrix.shape
-        sizes = BLOCKS if matrix.numel() > SMALL else ()
-        block = next((each for each in sizes if outputs % each == 0), outputs)
-        return pages.keep(matrix.reshape(-1, block, inputs).transpose(1, 2))
+        if not _cut(matrix):
+            return pages.keep(matrix.t())
+        return pages.keep(_filled_up(matrix).view(-1, BLOCK, matrix.shape[1]).transpose(1, 2))
     reordered: Tensor = torch.ops.mkldnn._reorder_linear_weight(matrix.contiguous(), ROWS)
     return reordered
 
 
-def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:
+def _by_one_block(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:
+    y = F.linear(xs[0], weights[0].t(), addend)
+    for x, weight in zip(xs[1:], weights[1:], strict=True):
+        y.view(-1, y.shape[-1]).addmm_(x.reshape(-1, x.shape[-1]), weight)
+    return y
+
+
+def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None, outputs: int) -> Tensor:
+    """``addend``: [blocks, 1, outputs of a block]."""
     blocks, inputs, block = weights[0].shape
-    if blocks == 1:
-        y = F.linear(xs[0], weights[0][0].t(), addend)
-        for x, weight in zip(xs[1:], weights[1:], strict=True):
-            y.view(-1, block).addmm_(x.reshape(-1, inputs), weight[0])
-        return y
     flat = [x.reshape(-1, inputs) for x in xs]
     rows = flat[0].shape[0]
     if rows > LONG:
@@ -148,19 +172,17 @@ def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor |
             if addend is None:
                 torch.mm(flat[0], weights[0][place], out=out)
             else:
-                torch.addmm(addend[place * block : (place + 1) * block], flat[0], weights[0][place], out=out)
+                torch.addmm(addend[place], flat[0], weights[0][place], out=out)
             for x, weight in zip(flat[1:], weights[1:], strict=True):
                 out.addmm_(x, weight[place])
-        return y.view(*xs[0].shape[:-1], -1)
-    if addend is None:
-        product = torch.bmm(flat[0].expand(blocks, rows, inputs), weights[0])
     else:
-        product = torch.baddbmm(addend.view(blocks, 1, block), flat[0].expand(blocks, rows, inputs), weights[0])
-    for x, weight in zip(flat[1:], weights[1:], strict=True):
-        product.baddbmm_(x.expand(blocks, rows, inputs), weight)
-    if rows > 1:
-        product = product.transpose(0, 1)
-    return product.reshape(*xs[0].shape[:-1], blocks * block)
+        spread = flat[0].expand(blocks, rows, inputs)
+        product = torch.bmm(spread, weights[0]) if addend is None else torch.baddbmm(addend, spread, weights[0])
+        for x, weight in zip(flat[1:], weights[1:], strict=True):
+            product.baddbmm_(x.expand(blocks, rows, inputs), weight)
+        y = product if rows == 1 else product.transpose(0, 1)
+    y = y.reshape(*xs[0].shape[:-1], blocks * block)
+    return y if blocks * block == outputs else y.narrow(-1, 0, outputs)
 
 
 def _by_onednn(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor | None) -> Tensor:
@@ -233,7 +255,8 @@ def pack(model: nn.Module) -> None:
         return
     maps = [each for each in model.modules() if isinstance(each, Packable) and not each.packed]
     maps = [each for each in maps if each.matrices()[0].device.type == "cpu"]
-    pages = Pages(sum(matrix.numel() for each in maps for matrix in each.matrices() if _blocks_suit(matrix)))
+    kept = (matrix for each in maps for matrix in each.matrices() if _blocks_suit(matrix))
+    pages = Pages(sum((_filled_up(matrix[:, :0]).shape[0] if _cut(matrix) else len(matrix)) * matrix.shape[1] for matrix in kept))
     for each in maps:
         each.pack(pages)
 
