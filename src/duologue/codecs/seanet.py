@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
-from duologue.nn.conv import ELU, CausalConv1d, CausalConvTranspose1d, Chain, Residual
+from duologue.nn.conv import CausalConv1d, CausalConvTranspose1d, Chain, Residual, Streaming
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,15 @@ class SEANetConfig:
         return cls(**values | {"ratios": tuple(values.get("ratios", cls().ratios))})
 
 
-def _residuals(config: SEANetConfig, channels: int) -> list[nn.Module]:
+def _residuals(config: SEANetConfig, channels: int) -> list[Streaming | None]:
     c = config
     narrow = channels // c.compress
     return [
         Residual([
-            ELU(),
-            CausalConv1d(channels, narrow, c.residual_kernel_size, dilation=c.dilation_base**j),
-            ELU(),
-            CausalConv1d(narrow, channels, 1),
+            None,
+            CausalConv1d(channels, narrow, c.residual_kernel_size, dilation=c.dilation_base**j, elu=True),
+            None,
+            CausalConv1d(narrow, channels, 1, elu=True),
         ])
         for j in range(c.n_residual_layers)
     ]
@@ -77,22 +75,22 @@ def _residuals(config: SEANetConfig, channels: int) -> list[nn.Module]:
 def seanet_encoder(config: SEANetConfig) -> Chain:
     """Wave [N, T, 1] → [N, T / hop, dimension]."""
     c = config
-    layers: list[nn.Module] = [CausalConv1d(1, c.n_filters, c.kernel_size)]
+    layers: list[Streaming | None] = [CausalConv1d(1, c.n_filters, c.kernel_size)]
     channels = c.n_filters
     for stride in reversed(c.ratios):
         layers += _residuals(c, channels)
-        layers += [ELU(), CausalConv1d(channels, 2 * channels, 2 * stride, stride=stride)]
+        layers += [None, CausalConv1d(channels, 2 * channels, 2 * stride, stride=stride, elu=True)]
         channels *= 2
-    return Chain([*layers, ELU(), CausalConv1d(channels, c.dimension, c.last_kernel_size)])
+    return Chain([*layers, None, CausalConv1d(channels, c.dimension, c.last_kernel_size, elu=True)])
 
 
 def seanet_decoder(config: SEANetConfig) -> Chain:
     """[N, T, dimension] → wave [N, T · hop, 1], neither squashed nor clipped."""
     c = config
     channels = c.n_filters * 2 ** len(c.ratios)
-    layers: list[nn.Module] = [CausalConv1d(c.dimension, channels, c.kernel_size)]
+    layers: list[Streaming | None] = [CausalConv1d(c.dimension, channels, c.kernel_size)]
     for stride in c.ratios:
-        layers += [ELU(), CausalConvTranspose1d(channels, channels // 2, 2 * stride, stride=stride)]
+        layers += [None, CausalConvTranspose1d(channels, channels // 2, 2 * stride, stride=stride, elu=True)]
         channels //= 2
         layers += _residuals(c, channels)
-    return Chain([*layers, ELU(), CausalConv1d(channels, 1, c.last_kernel_size)])
+    return Chain([*layers, None, CausalConv1d(channels, 1, c.last_kernel_size, elu=True)])

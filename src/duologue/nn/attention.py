@@ -110,15 +110,14 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     # Reading the keys is the work here. The fused kernel, made for many queries, reads them at two thirds
     # of this speed in float32, at a quarter in bfloat16. Heads that share a key are its queries.
     scale = d**-0.5
-    if mask is None or grouped or n > 1 or mask.dtype == torch.bool:
+    if mask is None or grouped or len(mask) > 1 or mask.dtype == torch.bool:
         scores = (q * scale).reshape(n, k.shape[1], -1, d) @ k.transpose(-1, -2)
         if mask is not None:
             apart = scores.view(n, heads, steps, -1)
             apart = apart.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else apart + mask
             scores = apart.view(scores.shape)
         out = torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
-        return out.view(n, heads, steps, d).transpose(1, 2).flatten(2)
-    # The same in as few operations as there can be: for one row they cost as much as what they compute.
-    scores = torch.baddbmm(mask[0], q[0], k[0].transpose(-1, -2), alpha=scale)
-    out = torch.bmm(torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype), v[0])
-    return out.transpose(0, 1).reshape(1, steps, heads * d)
+    else:  # the same in as few operations as there can be: for one row they cost as much as what they compute
+        scores = torch.baddbmm(mask[0], q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scale)
+        out = torch.bmm(torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype), v.flatten(0, 1))
+    return out.view(n, heads, steps, d).transpose(1, 2).flatten(2)

@@ -127,7 +127,7 @@ class Cache:
         mask: Tensor | None = None
         if steps > 1 or self.capacity > self.window or (one_piece and not even):
             if alike:
-                mask = self._seen_from(at[0], steps).to(device).expand(len(at), -1, -1, -1)
+                mask = self._seen_from(at[0], steps).to(device)
             else:
                 mask = added(_seen(q, self.window, self.group, self.capacity, max(lengths)), self.k.dtype).to(device)
         begin = at[0] % self.capacity
@@ -189,7 +189,8 @@ class Visit:
     lengths: list[int] | None
     """How many slots of each row are filled once the call's keys are in; ``None``: whole rings count."""
     mask: Tensor | None
-    """[N, 1, T, L], to be added: what each step sees of the first L slots; ``None``: all that is filled."""
+    """[N, 1, T, L], or [1, 1, T, L] where all rows are at the same, to be added: what each step sees of the first L
+    slots; ``None``: all that is filled."""
     slots: Tensor | None
     """Where the call's keys go, as ``positions``; or, if that is one piece of the rings:"""
     place: Cut | None
@@ -221,7 +222,7 @@ class Visit:
                     q[n : n + 1],
                     keys[row : row + 1, :, :filled],
                     values[row : row + 1, :, :filled],
-                    None if self.mask is None else self.mask[n : n + 1, ..., :filled],
+                    self.mask if self.mask is None or len(self.mask) == 1 else self.mask[n : n + 1, ..., :filled],
                 )
                 for n, (row, filled) in enumerate(zip(self.rows.host, self.lengths, strict=True))
             ])

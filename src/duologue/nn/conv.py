@@ -72,7 +72,8 @@ class CausalConv1d(Streaming, Packable):
     """A convolution whose output at a step depends on inputs up to it.
 
     Before a stream's start lie (kernel - 1) · dilation + 1 - stride steps of zeros, or
-    (``start="replicate"``) copies of the first step. Takes whole strides only.
+    (``start="replicate"``) copies of the first step. Takes whole strides only. With ``elu`` it sees the ELU of what
+    comes in.
 
     Packed for a CPU, the kernel is cut into pieces of a stride. Then what a piece sees of a stream lies there as it is,
     step after step, and need not be laid out: a sum of products instead of one over copies.
@@ -88,6 +89,7 @@ class CausalConv1d(Streaming, Packable):
         dilation: int = 1,
         bias: bool = True,
         start: Literal["zeros", "replicate"] = "zeros",
+        elu: bool = False,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, kernel, inputs))
@@ -98,6 +100,7 @@ class CausalConv1d(Streaming, Packable):
         self.dilation = dilation
         self.reach = (kernel - 1) * dilation + 1 - stride
         self.start = start
+        self.elu = elu
         self.taps = kernel
         """How many taps of the kernel a piece has."""
         if self.reach < 0:
@@ -121,24 +124,34 @@ class CausalConv1d(Streaming, Packable):
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         """[N, T, inputs] → [N, T / stride, outputs]."""
         assert isinstance(state, Tail)
-        steps = x.shape[1]
+        n, steps, _ = x.shape
         if steps % self.stride:
             raise ValueError(f"{steps} steps are not a multiple of the stride {self.stride}")
         if self.reach:
+            # Into one piece of memory with the tail, not there first and then moved.
+            whole = x.new_empty(n, self.reach + steps, self.inputs)
+            now = whole[:, self.reach :]
+            if self.elu:
+                elu(x, now)
+            else:
+                now.copy_(x)
             tail = rows.take(state.tail)
             if self.start == "replicate":
-                tail = torch.where(rows.take(state.fresh)[:, None, None], x[:, :1], tail)
+                tail = torch.where(rows.take(state.fresh)[:, None, None], now[:, :1], tail)
                 rows.fill(state.fresh, False)
-            x = torch.cat([tail, x], dim=1)
-            rows.put(state.tail, x[:, steps:])
+            whole[:, : self.reach] = tail
+            rows.put(state.tail, whole[:, steps:])
+            x = whole
+        elif self.elu:
+            x = elu(x, torch.empty_like(x))
         outputs = steps // self.stride
-        n, padded, _ = x.shape
+        padded = x.shape[1]
         if n == 1 or outputs <= LONG or padded % self.stride:
             return self._sum(x, outputs)
         # The last outputs of each row but the last see the next row too, and are left out.
         together = self._sum(x.reshape(1, n * padded, -1), (n * padded - self.reach) // self.stride)
-        width = together.shape[2]
-        return together.as_strided((n, outputs, width), (padded // self.stride * width, width, 1))
+        step = together.stride(1)
+        return together.as_strided((n, outputs, together.shape[2]), (padded // self.stride * step, step, 1))
 
     def _sum(self, x: Tensor, outputs: int) -> Tensor:
         """Over the kernel's pieces."""
@@ -161,8 +174,8 @@ class Filters(CausalConv1d):
     Each is a sum over the last kernel / stride inputs, so this is a causal convolution over input steps.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, stride * outputs, kernel // stride)
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, elu: bool = False) -> None:
+        super().__init__(inputs, stride * outputs, kernel // stride, elu=elu)
         self.weight = nn.Parameter(torch.empty(kernel, outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs))
         self.each = stride
@@ -184,13 +197,13 @@ def _whole(kernel: int, stride: int) -> None:
 class CausalConvTranspose1d(Streaming):
     """A transposed convolution cut on the right to ``stride`` outputs a step, so that it is causal.
 
-    Its kernel is a multiple of the stride.
+    Its kernel is a multiple of the stride. ``elu``: as a :class:`CausalConv1d`'s.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int, elu: bool = False) -> None:
         super().__init__()
         _whole(kernel, stride)
-        self.transposed = Filters(inputs, outputs, kernel, stride)
+        self.transposed = Filters(inputs, outputs, kernel, stride, elu=elu)
         self.stride = stride
 
     def state(self, rows: int) -> Tail:
@@ -239,31 +252,35 @@ class Parts:
 
 
 class Chain(Streaming):
-    """Layers one after another; those without a state (activations) are simply applied.
+    """Layers one after another.
 
-    Its layers are named by their place, the parameter-less ones counted, as in the published checkpoints.
+    They are named by their place, as in the published checkpoints. ``None`` takes a place, and nothing else: there the
+    published models have the activation that here belongs to the convolution behind it.
     """
 
-    def __init__(self, layers: Iterable[nn.Module]) -> None:
+    def __init__(self, layers: Iterable[Streaming | None]) -> None:
         super().__init__()
         for place, layer in enumerate(layers):
-            self.add_module(str(place), layer)
+            if layer is not None:
+                self.add_module(str(place), layer)
+
+    def _layers(self) -> list[Streaming]:
+        return [layer for layer in self.children() if isinstance(layer, Streaming)]
 
     def state(self, rows: int) -> Parts:
-        return Parts([layer.state(rows) for layer in self.children() if isinstance(layer, Streaming)])
+        return Parts([layer.state(rows) for layer in self._layers()])
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         assert isinstance(state, Parts)
-        parts = iter(state.parts)
-        for layer in self.children():
-            x = layer.stream(x, next(parts), rows) if isinstance(layer, Streaming) else layer(x)
+        for layer, part in zip(self._layers(), state.parts, strict=True):
+            x = layer.stream(x, part, rows)
         return x
 
 
 class Residual(Streaming):
     """x + chain(x)."""
 
-    def __init__(self, layers: Iterable[nn.Module]) -> None:
+    def __init__(self, layers: Iterable[Streaming | None]) -> None:
         super().__init__()
         self.block = Chain(layers)
 
@@ -274,13 +291,18 @@ class Residual(Streaming):
         return self.block.stream(x, state, rows).add_(x)  # a new tensor, as a convolution's output is
 
 
-class ELU(Module):
-    """x where it is positive, e^x - 1 elsewhere."""
+MUCH = 1 << 18
+"""Numbers, a megabyte, that an L2 cache holds beside what is made of them."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype != torch.float32:
-            return F.elu(x)
-        # torch's own is made of expm1, which costs a CPU six times as much as exp. What the subtraction loses is
-        # 6e-8 at the most; e^y - 1 is never below y; and from -20 on it is -1.
-        below = x.clamp(-20, 0).exp_().sub_(1)
-        return torch.maximum(x, below, out=below)
+
+def elu(x: Tensor, out: Tensor) -> Tensor:
+    """x where it is positive, e^x - 1 elsewhere, written to ``out``."""
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return out.copy_(F.elu(x))
+    # torch's own is made of expm1, which costs a CPU six times as much as exp. What the subtraction loses is
+    # 6e-8 at the most; e^y - 1 is never below y; and from -20 on it is -1.
+    rows = [(x, out)] if x.numel() < MUCH else zip(x, out, strict=True)
+    for each, below in rows:
+        torch.clamp(each, -20, 0, out=below).exp_().sub_(1)
+        torch.maximum(each, below, out=below)
+    return out
