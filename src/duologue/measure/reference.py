@@ -31,7 +31,7 @@ from duologue.nn.rows import Rows
 
 REMEDY = "the reference is not installed: pip install --no-deps moshi einops (for this benchmark only)"
 
-WARM, ROUNDS = 3, 5
+WARM, ROUNDS = 3, 10
 """Steps that are not counted at the beginning of each block, and blocks of each."""
 
 
