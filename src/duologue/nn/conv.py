@@ -259,19 +259,18 @@ class Chain(Streaming):
 
     def __init__(self, layers: Iterable[Streaming | None]) -> None:
         super().__init__()
+        self.layers: list[Streaming] = []
         for place, layer in enumerate(layers):
             if layer is not None:
                 self.add_module(str(place), layer)
-
-    def _layers(self) -> list[Streaming]:
-        return [layer for layer in self.children() if isinstance(layer, Streaming)]
+                self.layers.append(layer)
 
     def state(self, rows: int) -> Parts:
-        return Parts([layer.state(rows) for layer in self._layers()])
+        return Parts([layer.state(rows) for layer in self.layers])
 
     def stream(self, x: Tensor, state: State, rows: Rows) -> Tensor:
         assert isinstance(state, Parts)
-        for layer, part in zip(self._layers(), state.parts, strict=True):
+        for layer, part in zip(self.layers, state.parts, strict=True):
             x = layer.stream(x, part, rows)
         return x
 

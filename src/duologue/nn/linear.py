@@ -39,8 +39,8 @@ BLOCK, SMALL = 48, 1 << 18
 48 outputs are what MKL's kernel for AVX-512 holds in registers at a time, so that it reads a block as it lies. The last
 block is filled up with zeros."""
 
-LONG = 160
-"""From more rows on, each block's product goes straight to its place."""
+LONG = 768
+"""By more rows a matrix is put together again first: that takes less than what one large product is quicker by."""
 
 HUGE, MANY = 2 << 20, 8
 """Bytes of a huge page, and how many are worth the trouble."""
@@ -177,21 +177,13 @@ def _by_blocks(xs: Sequence[Tensor], weights: Sequence[Tensor], addend: Tensor |
     flat = [x.reshape(-1, inputs) for x in xs]
     rows = flat[0].shape[0]
     if rows > LONG:
-        # Straight to where they belong: by so many rows, moving the products costs more than calling for each.
-        y = flat[0].new_empty(rows, blocks * block)
-        for place, out in enumerate(torch.split(y, block, dim=1)):
-            if addend is None:
-                torch.mm(flat[0], weights[0][place], out=out)
-            else:
-                torch.addmm(addend[place], flat[0], weights[0][place], out=out)
-            for x, weight in zip(flat[1:], weights[1:], strict=True):
-                out.addmm_(x, weight[place])
-    else:
-        spread = flat[0].expand(blocks, rows, inputs)
-        product = torch.bmm(spread, weights[0]) if addend is None else torch.baddbmm(addend, spread, weights[0])
-        for x, weight in zip(flat[1:], weights[1:], strict=True):
-            product.baddbmm_(x.expand(blocks, rows, inputs), weight)
-        y = product if rows == 1 else product.transpose(0, 1)
+        whole = [weight.transpose(0, 1).reshape(inputs, -1)[:, :outputs] for weight in weights]
+        return _by_one_block(xs, whole, None if addend is None else addend.view(-1)[:outputs])
+    spread = flat[0].expand(blocks, rows, inputs)
+    product = torch.bmm(spread, weights[0]) if addend is None else torch.baddbmm(addend, spread, weights[0])
+    for x, weight in zip(flat[1:], weights[1:], strict=True):
+        product.baddbmm_(x.expand(blocks, rows, inputs), weight)
+    y = product if rows == 1 else product.transpose(0, 1)
     y = y.reshape(*xs[0].shape[:-1], blocks * block)
     return y if blocks * block == outputs else y.narrow(-1, 0, outputs)
 

@@ -64,7 +64,7 @@ class Rows:
         return state[self.span] if self.span is not None else state.index_select(0, self.index)
 
     def take_host(self, state: Tensor) -> Tensor:
-        """:meth:`take` of something that is kept on the host whatever the device."""
+        """:meth:`take` of something that is kept on the host whatever the device; it may be a view as well."""
         return state[self.span] if self.span is not None else state[list(self.host)]
 
     def put(self, state: Tensor, value: Tensor) -> None:
